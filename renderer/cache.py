@@ -1,0 +1,174 @@
+"""Renditions on local disk: find, claim, publish, link, forget.
+
+    <root>/files/<generation>/<namespace>/…   what nginx serves
+    <root>/tmp/        what is being made; same file system, never served
+    <root>/trash/      what was forgotten and awaits unlinking
+    <root>/tombstones/ when an original was last forgotten
+    <root>/claims      one file, locked in places
+
+Writers never touch a final name: they rename. Publishing does not fsync: a lost rendition is a miss.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import itertools
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from renderer import locks
+from renderer.errors import Busy, NoSpace
+from renderer.rendition import Alias, Ref, Rendition
+
+Mark = tuple[int, int] | None  # which tombstone stood when the work began: inode and nanoseconds
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Cache:
+    """The tree below `root` for one generation. Safe for many threads and processes; all of them agree through the file system."""
+
+    def __init__(self, root: Path, generation: str) -> None:
+        self.root = root
+        self.served = root / "files"
+        self.files = self.served / generation
+        self._tmp, self._trash, self._tombstones = root / "tmp", root / "trash", root / "tombstones"
+        self._claims = root / "claims"
+        self._counter = itertools.count()
+
+    def prepare(self) -> None:
+        """Make the directories, and sweep away what dead processes of ours left in `tmp/` (R24)."""
+        for directory in (self.files, self._tmp, self._trash, self._tombstones):
+            directory.mkdir(parents=True, exist_ok=True)
+        self._claims.touch()
+        for left in self._tmp.iterdir():
+            if not _is_alive(left.name.partition("-")[0]):
+                left.unlink(missing_ok=True)
+
+    def find(self, rendition: Rendition) -> Path | None:
+        """The published file, if there is one. A file of no bytes is none: we never publish such."""
+        directory = self._directory(rendition.ref)
+        for name in rendition.file_names():
+            path = directory / name
+            with contextlib.suppress(OSError):
+                if path.stat().st_size > 0:
+                    return path
+        return None
+
+    def temporary(self) -> Path:
+        """A name in `tmp/` that nobody else has; no file is made. It begins with our process, so that a later start can tell it is dead."""
+        return self._tmp / f"{os.getpid()}-{time.monotonic_ns()}-{next(self._counter)}"
+
+    @contextlib.contextmanager
+    def claim(self, ref: Ref, wait_seconds: float) -> Iterator[Mark]:
+        """Be the one maker of this original on this machine. Yields the mark that `publish` wants; Busy when the wait runs out."""
+        with locks.held(self._claims, _offset("claim", ref), wait_seconds) as held:
+            if not held:
+                raise Busy(f"another process makes renditions of {ref}")
+            yield self.mark(ref)
+
+    def mark(self, ref: Ref) -> Mark:
+        """What tells whether `ref` was forgotten since."""
+        try:
+            stat = self._tombstone(ref).stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns
+
+    def publish(self, rendition: Rendition, made: Path, extension: str, own_time: int, mark: Mark) -> Path:
+        """Rename `made` to where nginx finds it, with the original's own time as mtime, so that its ETag is the same on every machine.
+
+        Busy when the original was forgotten since `mark`, NoSpace when the disk is full; `made` is gone either way.
+        """
+        try:
+            with _disk_full_is_no_space():
+                if made.stat().st_size == 0:
+                    raise Busy(f"nothing was rendered of {rendition}")
+                # One second back: a coarse kernel clock may otherwise show the new file as visited (atime > ctime).
+                os.utime(made, (time.time() - 1, own_time))
+                made.chmod(0o644)
+                with locks.held(self._claims, _offset("publish", rendition.ref)):
+                    if self.mark(rendition.ref) != mark:
+                        raise Busy(f"{rendition.ref} was purged meanwhile")
+                    return self._rename(made, self._directory(rendition.ref) / rendition.file_name(extension))
+        finally:
+            made.unlink(missing_ok=True)
+
+    def link(self, path: Path, alias: Alias) -> None:
+        """Give a published file its second name. A file that vanished meanwhile needs none."""
+        name = path.with_name(alias.file_name(path.suffix[1:]))
+        with contextlib.suppress(FileNotFoundError), _disk_full_is_no_space():
+            try:
+                os.link(path, name)
+            except FileExistsError:
+                self._replace_link(path, name)
+
+    def _replace_link(self, path: Path, name: Path) -> None:
+        if name.samefile(path):
+            return
+        spare = self.temporary()
+        os.link(path, spare)
+        spare.rename(name)
+
+    def forget(self, ref: Ref) -> tuple[int, int]:
+        """Drop every rendition and alias of an original; returns how many files and bytes went.
+
+        A render in flight began before the tombstone and so cannot publish. nginx may serve an open file a few seconds more.
+        """
+        grave = self._trash / self.temporary().name
+        with locks.held(self._claims, _offset("publish", ref)):
+            tombstone = self._tombstone(ref)
+            tombstone.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self.temporary()
+            fresh.touch()
+            fresh.rename(tombstone)
+            try:
+                self._directory(ref).rename(grave)
+            except FileNotFoundError:
+                return 0, 0
+        stats = {stat.st_ino: stat.st_size for stat in (entry.stat() for entry in os.scandir(grave))}
+        shutil.rmtree(grave, ignore_errors=True)
+        return len(stats), sum(stats.values())
+
+    def accel_path(self, path: Path) -> PurePosixPath:
+        """A published file's path below `files/`, as nginx's internal location wants it."""
+        return PurePosixPath(path.relative_to(self.served))
+
+    def _directory(self, ref: Ref) -> Path:
+        return self.files / ref.directory
+
+    def _tombstone(self, ref: Ref) -> Path:
+        digest = hashlib.sha256(str(ref).encode()).hexdigest()
+        return self._tombstones / digest[:2] / digest
+
+    def _rename(self, made: Path, final: Path) -> Path:
+        for _ in range(5):  # a pruner may remove the empty directory between our two calls
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                return made.rename(final)
+        raise Busy(f"the directory of {final.name} is being removed")
+
+
+def _offset(purpose: str, ref: Ref) -> int:
+    """A place in the claims file, so wide apart that strangers do not meet (of 1024 places, 32 makers would share one 38 times in 100)."""
+    digest = hashlib.sha256(f"{purpose}\0{ref}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 2
+
+
+def _is_alive(pid: str) -> bool:
+    return pid.isdigit() and Path("/proc", pid).exists()
+
+
+@contextlib.contextmanager
+def _disk_full_is_no_space() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise NoSpace("the disk under the cache is full", retry_after=10) from error
+        raise

@@ -1,0 +1,89 @@
+"""The command `onmiss`: one file per command, COMMANDS lists them.
+
+This module imports nothing heavy: every render process imports the main module again, and must not find boto3 or the configuration there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from renderer.errors import ConfigError, RendererError
+
+COMMANDS = {
+    "up": "renderer.cli.up",
+    "serve": "renderer.cli.serve",
+    "nginx": "renderer.cli.nginx",
+    "import": "renderer.cli.importing",
+    "url": "renderer.cli.url",
+    "render": "renderer.cli.render",
+    "config": "renderer.cli.config",
+    "doctor": "renderer.cli.doctor",
+    "quarantine": "renderer.cli.quarantine",
+    "version": "renderer.cli.version",
+}
+
+USAGE, FAILED = 2, 1  # exit codes: what you asked cannot be; it could be, and did not work
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    wanted = next((word for word in argv if not word.startswith("-")), "")
+    parser = _parser(wanted)
+    arguments = parser.parse_args(argv)
+    if not arguments.command:
+        parser.print_help()
+        return USAGE
+    try:
+        return _run(arguments)
+    except ConfigError as error:
+        print(f"onmiss: {error}", file=sys.stderr)
+        return USAGE
+    except RendererError as error:
+        print(f"onmiss: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output went away: `onmiss import … | head`
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _parser(wanted: str) -> argparse.ArgumentParser:
+    """Only the wanted command's module is imported; all of them for an overview."""
+    parser = argparse.ArgumentParser("onmiss", description="Derived pictures at static URLs: nginx serves them, a miss renders them.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name in COMMANDS:
+        if wanted in COMMANDS and name != wanted:
+            commands.add_parser(name)
+            continue
+        module = _module(name)
+        text = module.__doc__ or ""
+        command = commands.add_parser(
+            name, help=text.partition("\n")[0], description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        command.add_argument("--config", metavar="FILE", help="the configuration, YAML (environment: ONMISS_CONFIG)")
+        command.add_argument("--root", metavar="DIR", help="where everything lives that is not placed elsewhere (ONMISS_ROOT)")
+        module.configure(command)
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from renderer.config import Config  # heavy: see above
+
+    file = arguments.config or os.environ.get("ONMISS_CONFIG") or None
+    root = arguments.root or os.environ.get("ONMISS_ROOT") or None
+    config = Config.load(Path(file) if file else None, Path(root) if root else None, os.environ)
+    code: int = _module(arguments.command).run(arguments, config)
+    return code
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(COMMANDS[name])

@@ -1,0 +1,132 @@
+"""Touch everything that the configuration names, and say what is well and what is not.
+
+Exit code 1 when something is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from renderer import picture
+from renderer.cli import FAILED
+from renderer.config import Config
+from renderer.errors import RendererError
+from renderer.wiring import Wiring
+
+Finding = tuple[str, bool | None]  # a sentence, and whether it is well; None: well enough, but be warned
+
+NGINX_FLOOR = (1, 30, 4)  # CVE-2026-42533, 42945, 9256: fixed here; distributions carry the fixes under older numbers
+PILLOW_FLOOR = (12, 3, 0)  # CVE-2026-59199 and its kin
+CODEC_FLOORS = {"webp": (1, 3, 2)}  # CVE-2023-4863
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """No options of its own."""
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    wiring = Wiring(config)
+    sections = (
+        ("programs", _programs(config)),
+        ("codecs", _codecs()),
+        ("directories", _directories(config)),
+        ("stores", _stores(wiring)),
+        ("render processes", _render_processes(wiring)),
+    )
+    ill = 0
+    for title, findings in sections:
+        print(title)
+        for sentence, well in findings:
+            ill += well is False
+            print(f"  {'warn' if well is None else 'ok' if well else 'FAIL':<4} {sentence}")
+    print("all is well" if not ill else f"{ill} not well", file=sys.stderr)
+    return FAILED if ill else 0
+
+
+def _programs(config: Config) -> Iterator[Finding]:
+    yield f"Python {sys.version.split()[0]}", True
+    yield f"flup {importlib.metadata.version('flup')}", True
+    program = shutil.which(config.nginx.program)
+    if program is None:
+        yield f"no {config.nginx.program!r} found: apt-get install nginx-light, or name it in nginx.program", False
+        return
+    answer = subprocess.run([program, "-v"], capture_output=True, text=True, check=False).stderr
+    version = version_of(answer)
+    sentence = f"nginx {spelled(version)} at {program}"
+    if version < NGINX_FLOOR:
+        yield f"{sentence}: below {spelled(NGINX_FLOOR)}; see that your distribution carries the security fixes", None
+    else:
+        yield sentence, True
+
+
+def _codecs() -> Iterator[Finding]:
+    versions = picture.codec_versions()
+    for name, version in versions.items():
+        floor = PILLOW_FLOOR if name == "pillow" else CODEC_FLOORS.get(name)
+        if floor and version_of(version) < floor:
+            yield f"{name} {version}: below {spelled(floor)}, which has security fixes: pip install -U pillow", False
+        else:
+            yield f"{name} {version}", True
+
+
+def _directories(config: Config) -> Iterator[Finding]:
+    root = Path(config.cache.root)
+    for path in (root, Path(config.nginx.run), Path(config.nginx.logs), Path(config.serve.socket).parent):
+        yield _writable(path)
+    if root.exists():
+        devices = {(root / name).stat().st_dev for name in ("files", "tmp", "trash") if (root / name).exists()} | {root.stat().st_dev}
+        one = len(devices) == 1
+        yield f"{root}: files, tmp and trash {'are' if one else 'must be'} on one file system, so that a rename is atomic", one
+        free = shutil.disk_usage(root)
+        yield f"{root}: {free.free // 10**9} GB of {free.total // 10**9} GB free", None if free.free < free.total // 20 else True
+
+
+def _writable(path: Path) -> Finding:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        return f"{path}: expected a writable directory, got {error.strerror}", False
+    insecure = path.stat().st_mode & 0o002
+    return f"{path} is writable{', by everybody' if insecure else ''} (user {os.getuid()})", None if insecure else True
+
+
+def _stores(wiring: Wiring) -> Iterator[Finding]:
+    for name, store in wiring.stores.items():
+        for sentence, well in store.check():
+            yield f"{name}: {sentence}", well
+
+
+def _render_processes(wiring: Wiring) -> Iterator[Finding]:
+    with tempfile.TemporaryDirectory() as folder:
+        sample = Path(folder) / "sample.gif"
+        sample.write_bytes(bytes.fromhex("47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b"))
+        try:
+            wiring.workers.start()
+            header = wiring.workers.header(sample)
+        except (RendererError, OSError) as error:
+            yield f"none answers: {error}", False
+        else:
+            yield f"{wiring.config.render.count()} to run; one read a {header.width}x{header.height} {header.format.name}", True
+        finally:
+            wiring.workers.stop(1)
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """The first dotted number in `text`; () when there is none."""
+    match = re.search(r"\d+(?:\.\d+)+", text)
+    return tuple(map(int, match[0].split("."))) if match else ()
+
+
+def spelled(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version)) or "of unknown version"

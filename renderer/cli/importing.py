@@ -1,0 +1,86 @@
+"""Take pictures in, as originals: files, or folders with all below them.
+
+Prints ID<TAB>URL a line. Hidden files are skipped; what is no picture is reported and skipped. Safe to repeat: the same bytes are stored
+once. Works while `onmiss up` runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from renderer.cli import FAILED, USAGE
+from renderer.config import Config
+from renderer.dialects.paths import path_of
+from renderer.errors import ConfigError, RendererError
+from renderer.ingest import Taken
+from renderer.rendition import Namespace
+from renderer.wiring import Wiring
+
+URL_SIZE = "640x480"  # of the URL that is printed: every original has one, whatever `/o/` may show
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", metavar="PATH", type=Path, help="a picture, or a folder of them")
+    parser.add_argument("--namespace", default="", help="where to (default: the first that is configured)")
+    parser.add_argument("--quiet", "-q", action="store_true", help="no line per picture, only failures and the summary")
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    missing = [path for path in arguments.paths if not path.exists()]
+    if missing:
+        print(f"onmiss import: expected files or folders, got {missing[0]}", file=sys.stderr)
+        return USAGE
+    wiring, space = Wiring(config), namespace_of(config, arguments.namespace)
+    took = failed = 0
+    try:
+        wiring.workers.start()
+        for path, name in _files(arguments.paths):
+            try:
+                taken = _take(wiring, space, path, name)
+            except (RendererError, OSError) as error:
+                failed += 1
+                print(f"{path}: {error}", file=sys.stderr)
+                continue
+            took += 1
+            if not arguments.quiet:
+                print(f"{taken.ref.name}\t{url_of(config, space, taken.ref.name, URL_SIZE)}", flush=True)
+    finally:
+        wiring.workers.stop(1)
+    print(f"{took} taken in, {failed} failed", file=sys.stderr)
+    return FAILED if failed else 0
+
+
+def namespace_of(config: Config, name: str) -> Namespace:
+    """The configured namespace called `name`; the first one for ''."""
+    spaces = config.namespaces_built()
+    if not name:
+        return next(iter(spaces.values()))
+    if name not in spaces:
+        raise ConfigError("namespaces", f"expected one of {', '.join(spaces)} for a namespace, got {name!r}")
+    return spaces[name]
+
+
+def url_of(config: Config, space: Namespace, name: str, size: str, extension: str = "") -> str:
+    """The whole URL, signed where keys are set."""
+    path = path_of(config.terms(), space, name, size, extension, config.signing_keys())
+    return config.hosts.images.base_url() + path
+
+
+def _take(wiring: Wiring, space: Namespace, path: Path, name: str) -> Taken:
+    with path.open("rb") as stream:
+        return wiring.ingest.take(space, stream, int(path.stat().st_mtime), name)
+
+
+def _files(paths: list[Path]) -> Iterator[tuple[Path, str]]:
+    """Each file with the name that a path-named namespace gives it: below the folder that was given."""
+    for path in paths:
+        if not path.is_dir():
+            yield path, path.name
+            continue
+        for found in sorted(path.rglob("*")):
+            relative = found.relative_to(path)
+            if found.is_file() and not any(part.startswith(".") for part in relative.parts):
+                yield found, relative.as_posix()

@@ -1,0 +1,117 @@
+"""Run nginx and the renderer together, in the foreground, until Ctrl-C.
+
+Images are served on port N (default 8080), the service pages on N+1, the admin pages on N+2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import itertools
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from renderer.cli import logs
+from renderer.cli.importing import url_of
+from renderer.config import Config
+from renderer.errors import ConfigError
+from renderer.web import nginx, serve
+from renderer.web.supervisor import Child, renderer_command, supervise
+from renderer.wiring import Wiring
+
+SHOWN = 4  # pictures in the table of URLs
+SHOWN_SIZES = ("150x150!", "640x480")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, metavar="N", help="the images host's port; the service gets N+1, the admin N+2")
+
+
+def run(arguments: argparse.Namespace, config: Config) -> int:
+    if arguments.port:
+        config = config.with_ports(arguments.port)
+    logs.configure(config)
+    _check(config)
+    conf = write_nginx_configuration(config)
+    options = _options(arguments)
+    socket_path = Path(config.serve.socket)
+    children = [
+        Child("renderer", renderer_command(options), signal.SIGTERM, lambda: serve.accepts(socket_path), os.environ),
+        Child(
+            "nginx", [config.nginx.program, "-c", str(conf), "-e", str(Path(config.nginx.logs) / "error.log")],
+            signal.SIGQUIT, lambda: _listens(config.hosts.images.listen), os.environ,
+        ),
+    ]  # fmt: skip
+    return supervise(children, config.serve.drain_seconds, lambda: _announce(config))
+
+
+def write_nginx_configuration(config: Config) -> Path:
+    """Write nginx.conf where `up` starts nginx from, with the directories that it needs; ConfigError when nginx does not like it."""
+    for directory in (config.nginx.run, config.nginx.logs, Path(config.serve.socket).parent):
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    conf = Path(config.nginx.run) / "nginx.conf"
+    conf.write_text(nginx.configuration(config), encoding="utf-8")
+    tried = subprocess.run([config.nginx.program, "-t", "-q", "-c", str(conf), "-e", "stderr"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        raise ConfigError("nginx", f"nginx does not accept {conf}: {tried.stderr.strip()}")
+    return conf
+
+
+def _check(config: Config) -> None:
+    if shutil.which(config.nginx.program) is None:
+        cure = "install it: apt-get install nginx-light; or name it in nginx.program"
+        raise ConfigError("nginx.program", f"expected a program for nginx, found no {config.nginx.program!r}", cure)
+    if serve.accepts(Path(config.serve.socket)):
+        raise ConfigError("root", f"onmiss runs already on {config.root}", "stop it, or choose another --root")
+    for name, host in (("images", config.hosts.images), ("service", config.hosts.service), ("admin", config.hosts.admin)):
+        _check_free(f"hosts.{name}.listen", host.listen)
+    Wiring(config).cache  # noqa: B018  # makes the directories that nginx wants to see
+
+
+def _check_free(key: str, listen: str) -> None:
+    address = _address(listen)
+    with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+            raise ConfigError(key, f"expected a free port for {listen}, but it {why}", "choose another with --port N") from error
+
+
+def _listens(listen: str) -> bool:
+    try:
+        with socket.create_connection(_address(listen), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _options(arguments: argparse.Namespace) -> list[str]:
+    given = {"--config": arguments.config, "--root": arguments.root, "--port": arguments.port}
+    return [word for option, value in given.items() if value for word in (option, str(value))]
+
+
+def _announce(config: Config) -> None:
+    """A short table of URLs to click."""
+    originals = Wiring(config).originals
+    rows = [("service", f"{config.hosts.service.base_url()}/"), ("admin", f"{config.hosts.admin.base_url()}/")]
+    for space in config.namespaces_built().values():
+        for ref in itertools.islice(originals.names(space), SHOWN):
+            rows += [(size, url_of(config, space, ref.name, size)) for size in SHOWN_SIZES]
+    print("\n".join(f"  {name:<9} {url}" for name, url in rows), flush=True)
+    if len(rows) == 2:  # only the hosts: no picture yet
+        print("  no originals yet: onmiss import PICTURE…", flush=True)
+    print("Ctrl-C stops.", flush=True)
+    logging.getLogger(__name__).info("ready")
+

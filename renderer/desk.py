@@ -1,0 +1,98 @@
+"""Who waits for what: orders for renditions, and one maker per original to whom they are handed.
+
+A future per rendition, so that waiters do not poll; bounds on how many may wait, for one original and in all, so that a slow original
+holds up nobody else (a hanging one once had every thread of the server waiting for it).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from renderer.errors import Busy
+from renderer.rendition import Ref, Rendition
+
+
+@dataclass(eq=False)
+class Order:
+    """One rendition wished for, and what became of it. `milliseconds`: what each stage took, filled in by the maker."""
+
+    rendition: Rendition
+    made: Future[Path] = field(default_factory=Future)
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+
+class Desk:
+    """Orders by original. `waiting` requests may wait in all, `waiting_per_original` for one."""
+
+    def __init__(self, waiting: int, waiting_per_original: int) -> None:
+        self._waiting, self._per_original = waiting, waiting_per_original
+        self._lock = threading.Lock()
+        self._waiters: Counter[Ref] = Counter()
+        self._orders: dict[Rendition, Order] = {}
+        self._untaken: dict[Ref, list[Order]] = {}  # an entry, even an empty one, means that a maker is at work
+
+    @contextlib.contextmanager
+    def seat(self, ref: Ref) -> Iterator[None]:
+        """Wait for `ref` inside the block; Busy at once when too many do, before anything was claimed."""
+        with self._lock:
+            if self._waiters.total() >= self._waiting:
+                raise Busy("too many misses wait")
+            if self._waiters[ref] >= self._per_original:
+                raise Busy(f"too many misses wait for {ref}")
+            self._waiters[ref] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiters[ref] -= 1
+                if not self._waiters[ref]:
+                    del self._waiters[ref]
+
+    def place(self, rendition: Rendition) -> tuple[Order, bool]:
+        """The order for `rendition`, new or somebody's already; and whether the caller must find a maker for its original."""
+        with self._lock:
+            order = self._orders.get(rendition)
+            if order is not None:
+                return order, False
+            order = self._orders[rendition] = Order(rendition)
+            untaken = self._untaken.get(rendition.ref)
+            if untaken is None:
+                self._untaken[rendition.ref] = [order]
+            else:
+                untaken.append(order)
+            return order, untaken is None
+
+    def take(self, ref: Ref, most: int) -> list[Order]:
+        """The next orders for the maker of `ref`; none means that it may go, and that the next order finds a new one."""
+        with self._lock:
+            untaken = self._untaken[ref]
+            if not untaken:
+                del self._untaken[ref]
+            taken, untaken[:] = untaken[:most], untaken[most:]
+            return taken
+
+    def settle(self, order: Order, outcome: Path | Exception) -> None:
+        with self._lock:
+            self._orders.pop(order.rendition, None)
+        if isinstance(outcome, Exception):
+            order.made.set_exception(outcome)
+        else:
+            order.made.set_result(outcome)
+
+    def give_up(self, ref: Ref, error: Exception) -> None:
+        """The maker of `ref` failed: so do all orders that it had not taken."""
+        with self._lock:
+            untaken = self._untaken.pop(ref, [])
+        for order in untaken:
+            self.settle(order, error)
+
+    def load(self) -> dict[str, int]:
+        """How many wait, and for how many originals there is a maker."""
+        with self._lock:
+            return {"waiting": self._waiters.total(), "originals": len(self._untaken)}

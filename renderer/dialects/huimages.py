@@ -1,0 +1,109 @@
+r"""huImages' URLs: a size, an ID, and a decorative file name.
+
+    /150x150/EQ53…01.jpeg                    fit into 150x150 (the old form)
+    /150x150!/EQ53…01/any-title.jpeg         exactly 150x150, cropped (`%21` is the same)
+    /square/EQ53…01                          a size by its name
+    /640x480/EQ53…01/any-title.webp          the last extension selects png, webp, gif or avif; all else is JPEG
+    /o/EQ53…01/any-title.jpeg                the original, as its namespace allows it; the extension selects nothing
+    /300x200!~SIGNATURE/EQ53…01.jpeg         signed, where `signing.keys` are set
+
+Fewer than two elements or more than three are nobody's URL (404); a size or an ID that cannot be is 400.
+"""
+
+from __future__ import annotations
+
+import re
+
+from renderer.box import Box
+from renderer.dialects import native
+from renderer.dialects.hits import Hit
+from renderer.errors import BadRequest
+from renderer.fields import shown
+from renderer.formats import BY_EXTENSION, FORMATS, JPEG
+from renderer.messages import Intent, Request, Show, Terms, plain
+from renderer.ops import Fill, Fit, Operation
+from renderer.recipe import Recipe, Untouched
+from renderer.rendition import Alias, Namespace, Rendition
+from renderer.signing import SIGNATURE
+
+NAME = "huimages"
+NAMESPACE = "huimages"
+SHAPE = rf"/(?!{native.PREFIX}/)[^/]+/[^/]+(?:/[^/]*)?"
+
+# The client library's size names (huImages 2.2, README); the old server answered them with 501.
+SIZE_NAMES = {
+    "mini": "23x40", "thumb": "50x200", "sidebar": "179x600", "small": "240x160", "medium": "480x320",
+    "full": "477x800", "vga": "640x480", "svga": "800x600", "xvga": "1024x768", "square": "75x75!",
+}  # fmt: skip
+SELECTING = ("png", "webp", "gif", "avif")  # extensions that choose a format; jpg and jpeg are the default anyway
+
+_SIGNED = re.compile(rf"(?P<size>[^~]+)(?:~(?P<signature>{SIGNATURE}))?")
+
+answer = plain
+
+
+def read(request: Request, terms: Terms) -> Intent | None:
+    """The rendition that a huImages URL names; None for another dialect's."""
+    space = terms.namespaces.get(NAMESPACE)
+    if space is None or not re.fullmatch(SHAPE, request.path, re.DOTALL):
+        return None
+    size, document, *decoration = request.path[1:].split("/")
+    match = _SIGNED.fullmatch(size)
+    if not match:
+        raise BadRequest(f"expected SIZE or SIZE~SIGNATURE for the first part of the path, got {shown(size)}")
+    size, signature = match["size"], match["signature"] or ""
+    ref_name, _, extension = document.partition(".")
+    if size == "o":
+        recipe = _untouched(space)
+        _check_extension(document, extension, ("jpg", "jpeg", *SELECTING))
+        return Show(Rendition(space.ref(ref_name), recipe), "o", None, signature)
+    _check_extension(document, extension, ("jpg", "jpeg") if decoration else ("jpg", "jpeg", *SELECTING))
+    last = (decoration or [document])[0].rpartition(".")[2]
+    form = BY_EXTENSION[last] if last in SELECTING and last != (decoration or [document])[0] else JPEG
+    recipe = Recipe.of((operation_of(size),), terms.qualities.output(form))
+    alias = Alias(f"~{size}", "jpeg" if form is JPEG else form.extension)
+    return Show(Rendition(space.ref(ref_name), recipe), str(alias), alias, signature)
+
+
+def operation_of(size: str) -> Operation:
+    """`300x200` is Fit, `300x200!` is Fill, a size name is what it stands for."""
+    spelled = SIZE_NAMES.get(size, size)
+    try:
+        if spelled.endswith("!"):
+            return Fill(Box.parse(spelled[:-1]))
+        return Fit(Box.parse(spelled))
+    except BadRequest as error:
+        wishes = "o, WIDTHxHEIGHT, WIDTHxHEIGHT! or a size name"
+        raise BadRequest(f"expected {wishes} for a size, got {shown(size)}") from error
+
+
+def _untouched(space: Namespace) -> Untouched:
+    recipe = Untouched(scrubbed=space.originals != "as-is")
+    native.judge_untouched(space, recipe)
+    return recipe
+
+
+def _check_extension(document: str, extension: str, allowed: tuple[str, ...]) -> None:
+    if document.endswith(".") or (extension and extension not in allowed):
+        raise BadRequest(f"expected ID, ID.jpg or ID.jpeg for a document, got {shown(document)}")
+
+
+def hits(terms: Terms) -> tuple[Hit, ...]:
+    """Sizes with a selecting extension, all other sizes, and originals; in this order, as the first match wins."""
+    space = terms.namespaces.get(NAMESPACE)
+    if space is None:
+        return ()
+    directory = f"{space.name}/{space.naming.located}"
+    number = "[1-9][0-9]{0,4}"
+    size = rf"/(?P<size>{number}x{number}!?|{'|'.join(SIZE_NAMES)})(?:~{SIGNATURE})?/{space.naming.captured}"
+    selecting = "|".join(SELECTING)
+    found = (
+        Hit("huimages formats", space, rf"{size}(?:(?:\.jpe?g)?/[^/]*)?\.(?P<ext>{selecting})", (f"{directory}/~$size.$ext",)),
+        Hit("huimages", space, rf"{size}(?:\.jpe?g)?(?:/[^/]*)?", (f"{directory}/~$size.jpeg",)),
+    )
+    if space.originals == "forbidden":
+        return found
+    stem = Untouched(scrubbed=space.originals != "as-is").spell()
+    pattern = rf"/o(?:~{SIGNATURE})?/{space.naming.captured}(?:\.(?:jpe?g|{selecting}))?(?:/[^/]*)?"
+    files = tuple(f"{directory}/{stem}.{form.extension}" for form in FORMATS)
+    return (*found, Hit("huimages originals", space, pattern, files))

@@ -1,0 +1,60 @@
+"""Each file format with all its names: jpg, JPEG, image/jpeg, magic bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Format:
+    """One file format. `extension` is the one that we write; `extensions` are those that a name may carry."""
+
+    name: str
+    extension: str
+    extensions: tuple[str, ...]
+    mime: str
+    pillow: str
+    writable: bool = True
+    has_quality: bool = False
+
+
+JPEG = Format("jpeg", "jpg", ("jpg", "jpeg"), "image/jpeg", "JPEG", has_quality=True)
+PNG = Format("png", "png", ("png",), "image/png", "PNG")
+WEBP = Format("webp", "webp", ("webp",), "image/webp", "WEBP", has_quality=True)
+GIF = Format("gif", "gif", ("gif",), "image/gif", "GIF")
+AVIF = Format("avif", "avif", ("avif",), "image/avif", "AVIF", has_quality=True)
+TIFF = Format("tiff", "tif", ("tif", "tiff"), "image/tiff", "TIFF", writable=False)
+BMP = Format("bmp", "bmp", ("bmp",), "image/bmp", "BMP", writable=False)
+ICO = Format("ico", "ico", ("ico",), "image/vnd.microsoft.icon", "ICO", writable=False)
+
+FORMATS = (JPEG, PNG, WEBP, GIF, AVIF, TIFF, BMP, ICO)
+WRITABLE = tuple(f for f in FORMATS if f.writable)
+BY_EXTENSION = {extension: f for f in FORMATS for extension in f.extensions}
+BY_NAME = {f.name: f for f in FORMATS}
+BY_PILLOW = {f.pillow: f for f in FORMATS}
+
+HEAD_BYTES = 32  # what `sniff` wants to see
+
+
+def sniff(head: bytes) -> Format | None:
+    """The format that the first bytes announce, never the name; None for anything that we do not read."""
+    for magic, found in _MAGIC:
+        if head.startswith(magic):
+            return found
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return WEBP
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
+        return AVIF
+    return None
+
+
+_MAGIC = (
+    (b"\xff\xd8\xff", JPEG),
+    (b"\x89PNG\r\n\x1a\n", PNG),
+    (b"GIF87a", GIF),
+    (b"GIF89a", GIF),
+    (b"II*\x00", TIFF),
+    (b"MM\x00*", TIFF),
+    (b"BM", BMP),
+    (b"\x00\x00\x01\x00", ICO),
+)

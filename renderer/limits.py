@@ -1,0 +1,55 @@
+"""What this installation refuses to render: judged from the recipe before a byte is fetched, and from the header before a pixel is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from renderer.box import Size
+from renderer.errors import NotAllowed, Refused, TooManyBytes
+from renderer.ops import Operation
+from renderer.recipe import Untouched
+from renderer.rendition import Rendition
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`sizes`: namespace name to the only operations allowed there; a namespace that is not in it allows all."""
+
+    max_original_bytes: int = 64_000_000
+    max_pixels_in: int = 100_000_000
+    max_side_out: int = 8192
+    max_pixels_out: int = 40_000_000
+    sizes: Mapping[str, frozenset[tuple[Operation, ...]]] = field(default_factory=dict)
+
+    def judge(self, rendition: Rendition) -> None:
+        """Refused for a size beyond the limits, NotAllowed for one that is not listed."""
+        recipe = rendition.recipe
+        if isinstance(recipe, Untouched):
+            return
+        for operation in recipe.operations:
+            box = operation.wish()
+            if box is None:
+                continue
+            if max(box.width, box.height) > self.max_side_out or box.width * box.height > self.max_pixels_out:
+                raise Refused(f"expected at most {self._most_out()} for a size, got {box.spell()}")
+        allowed = self.sizes.get(rendition.ref.namespace.name)
+        if allowed is not None and recipe.operations not in allowed:
+            raise NotAllowed(f"expected one of the allowed sizes for {rendition.ref.namespace.name}, got {recipe.spell()}")
+
+    def judge_bytes(self, length: int) -> None:
+        if length > self.max_original_bytes:
+            raise TooManyBytes(f"expected at most {self.max_original_bytes} bytes for an original, got {length}")
+
+    def judge_header(self, size: Size) -> None:
+        """`size`: width and height in pixels, as the header says."""
+        if size[0] * size[1] > self.max_pixels_in:
+            raise Refused(f"expected at most {self.max_pixels_in} pixels for an original, got {size[0]}x{size[1]}")
+
+    def judge_canvas(self, size: Size) -> None:
+        """The one final check on what is about to be made, whatever path led there (R9)."""
+        if max(size) > self.max_side_out or size[0] * size[1] > self.max_pixels_out:
+            raise Refused(f"expected at most {self._most_out()} for a rendition, got {size[0]}x{size[1]}")
+
+    def _most_out(self) -> str:
+        return f"{self.max_side_out} pixels a side and {self.max_pixels_out} in all"

@@ -1,0 +1,181 @@
+"""Where a namespace's originals live: its one store, and a local copy nearby. (Legacy sources join them here.)
+
+What came from afar and is named by its hash is kept as a local copy; names whose bytes may change are fetched anew each time. A store on
+this disk is its own local copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from renderer.errors import BadRequest, NotFound, StoreGarbled
+from renderer.limits import Limits
+from renderer.rendition import Namespace, Ref
+from renderer.stores import Facts, OnDisk, Store
+
+ABSENT_SECONDS = 10  # how long "there is none" is believed of a remote store: as long as a 404 may be cached (R22)
+ABSENT_MOST = 10_000  # names remembered as absent: some 3 MB
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where one namespace lives; `prefix` stands before every key."""
+
+    namespace: Namespace
+    store: Store
+    prefix: str = ""
+
+    def key(self, name: str) -> str:
+        """sha1: the bare ID (huImages' S3 key), sharded where the store wants it; md5: image-server's layout; path: itself."""
+        space = self.namespace
+        if space.naming.kind == "md5":
+            pieces = (space.name, name[:3], name[3:6], name[6:9], name[9:], "original")
+            return self.prefix + "/".join(pieces)
+        return self.prefix + (str(space.ref(name).sharded) if self.store.spread else name)
+
+    def name(self, key: str) -> str:
+        """The inverse of `key`; BadRequest may follow when it is fed to `Namespace.ref`, for keys that are not ours."""
+        rest = key.removeprefix(self.prefix)
+        if self.namespace.naming.kind == "md5":
+            return "".join(rest.split("/")[1:-1])
+        return rest.rpartition("/")[2] if self.namespace.naming.shards else rest
+
+
+@dataclass(frozen=True)
+class Local:
+    """An original on this disk: to be read only. `time`: its own, whole seconds since 1970 UTC."""
+
+    path: Path
+    time: int
+
+
+class Originals:
+    """All namespaces' homes. `copies`: directory of the local copies, on any file system."""
+
+    def __init__(self, homes: Mapping[str, Home], copies: Path, limits: Limits) -> None:
+        self.homes, self._copies, self._limits = homes, copies, limits
+        self._absent = _Absent()
+        self._counter = itertools.count()
+
+    @contextlib.contextmanager
+    def local(self, ref: Ref) -> Iterator[Local]:
+        """The original as a file that stays while the block runs. NotFound, TooManyBytes, or what the store raises."""
+        home = self.homes[ref.namespace.name]
+        if isinstance(home.store, OnDisk):
+            yield self._on_disk(home, home.store, ref)
+        elif ref.namespace.naming.immutable:
+            yield self._nearby(ref) or self._keep(home, ref)
+        else:
+            with self._fetched(home, ref) as local:
+                yield local
+
+    def _on_disk(self, home: Home, store: OnDisk, ref: Ref) -> Local:
+        path = store.locate(home.key(ref.name))
+        if path is None:
+            raise NotFound(ref)
+        stat = path.stat()
+        self._limits.judge_bytes(stat.st_size)
+        return Local(path, int(stat.st_mtime))
+
+    def _nearby(self, ref: Ref) -> Local | None:
+        path = self._copy(ref)
+        try:
+            return Local(path, int(path.stat().st_mtime))
+        except FileNotFoundError:
+            return None
+
+    def _keep(self, home: Home, ref: Ref) -> Local:
+        with self._fetched(home, ref) as fetched:
+            self.verify(ref, fetched.path)
+            copy = self._copy(ref)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            fetched.path.rename(copy)
+            return Local(copy, fetched.time)
+
+    @contextlib.contextmanager
+    def _fetched(self, home: Home, ref: Ref) -> Iterator[Local]:
+        if self._absent.knows(ref):
+            raise NotFound(ref)
+        self._copies.mkdir(parents=True, exist_ok=True)
+        target = self._copies / f".{os.getpid()}-{time.monotonic_ns()}-{next(self._counter)}"
+        try:
+            facts = home.store.get(home.key(ref.name), target, self._limits.max_original_bytes)
+            if facts is None:
+                self._absent.add(ref)
+                raise NotFound(ref)
+            os.utime(target, (facts.time, facts.time))
+            yield Local(target, facts.time)
+        finally:
+            target.unlink(missing_ok=True)
+
+    def verify(self, ref: Ref, path: Path) -> None:
+        """StoreGarbled when the bytes do not have the hash that the name promises; names that promise none pass."""
+        naming = ref.namespace.naming
+        if naming.immutable and naming.name_of(digest_of(ref.namespace, path))[:32] != ref.name[:32]:
+            self.discard_copy(ref)
+            raise StoreGarbled(self.homes[ref.namespace.name].store.name, f"the bytes of {ref} do not have the hash in their name")
+
+    def facts(self, ref: Ref) -> Facts | None:
+        home = self.homes[ref.namespace.name]
+        return home.store.facts(home.key(ref.name))
+
+    def put(self, ref: Ref, source: Path, facts: Facts) -> None:
+        """Store a copy of `source`; it is found at once, whatever was looked for before."""
+        home = self.homes[ref.namespace.name]
+        home.store.put(home.key(ref.name), source, facts)
+        self._absent.discard(ref)
+
+    def names(self, namespace: Namespace) -> Iterator[Ref]:
+        """Every original of a namespace, in the store's order; what is not named as ours is passed over."""
+        home = self.homes[namespace.name]
+        for key in home.store.names(home.prefix):
+            with contextlib.suppress(BadRequest):
+                ref = namespace.ref(home.name(key))
+                if home.key(ref.name) == key:
+                    yield ref
+
+    def discard_copy(self, ref: Ref) -> None:
+        self._copy(ref).unlink(missing_ok=True)
+
+    def _copy(self, ref: Ref) -> Path:
+        return self._copies / ref.namespace.name / ref.sharded
+
+
+def digest_of(namespace: Namespace, path: Path) -> bytes:
+    """The hash that names the originals of `namespace`, of a file's bytes."""
+    hasher = namespace.naming.hasher()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            hasher.update(block)
+    return hasher.digest()
+
+
+class _Absent:
+    """Which names a remote store did not have a moment ago, so that asking for one again and again costs nothing there."""
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[Ref, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def knows(self, ref: Ref) -> bool:
+        with self._lock:
+            return self._until.get(ref, 0) > time.monotonic()
+
+    def add(self, ref: Ref) -> None:
+        with self._lock:
+            self._until[ref] = time.monotonic() + ABSENT_SECONDS
+            self._until.move_to_end(ref)
+            while len(self._until) > ABSENT_MOST:
+                self._until.popitem(last=False)
+
+    def discard(self, ref: Ref) -> None:
+        with self._lock:
+            self._until.pop(ref, None)

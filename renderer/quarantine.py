@@ -1,0 +1,104 @@
+"""Originals that failed, why, and when to try again.
+
+One small JSON file a failure, so that it survives a restart and is shared by all processes; an original itself is never altered. Only
+confirmed failures come here: bytes whose hash is right and that no codec reads, or that kill the process that reads them (decision 23).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from renderer.errors import BrokenOriginal
+from renderer.rendition import Ref
+
+FIRST_BACKOFF, LONGEST_BACKOFF = 60, 86_400  # seconds; four times longer each time
+JITTER = 0.2  # of the backoff, either way, so that originals that failed together do not come back together
+
+
+@dataclass(frozen=True)
+class Record:
+    """`recipe` is '' when the original itself is at fault; times in seconds since 1970; `versions`: the codecs that failed."""
+
+    namespace: str
+    name: str
+    recipe: str
+    reason: str
+    first: float
+    last: float
+    tries: int
+    retry_at: float
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class Quarantine:
+    """Records below `root`. `versions` describes the codecs: what failed with old ones is tried again at once with new ones."""
+
+    def __init__(self, root: Path, versions: Mapping[str, str], now: Callable[[], float] = time.time) -> None:
+        self._root, self._versions, self._now = root, dict(versions), now
+
+    def check(self, ref: Ref, recipe: str) -> None:
+        """BrokenOriginal while the original, or this recipe of it, is to be left alone."""
+        for wish in ("", recipe):
+            record = self._read(self._path(ref, wish))
+            if record and record.versions == self._versions and record.retry_at > self._now():
+                raise BrokenOriginal(record.reason, max(1, round(record.retry_at - self._now())))
+
+    def strike(self, ref: Ref, reason: str, recipe: str = "", patience: int = 0) -> Record:
+        """Note a failure of the original (or of one recipe only). The first `patience` failures are noted, not yet held against it."""
+        path, now = self._path(ref, recipe), self._now()
+        old = self._read(path)
+        tries = old.tries + 1 if old else 1
+        counted = tries - patience
+        backoff = min(FIRST_BACKOFF * 4 ** min(counted - 1, 8), LONGEST_BACKOFF) if counted > 0 else 0
+        retry_at = now + backoff * random.uniform(1 - JITTER, 1 + JITTER)
+        first = old.first if old else now
+        record = Record(ref.namespace.name, ref.name, recipe, reason, first, now, tries, retry_at, self._versions)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}")
+        fresh.write_text(json.dumps(asdict(record), ensure_ascii=False), encoding="utf-8")
+        fresh.rename(path)
+        return record
+
+    def clear(self, ref: Ref, recipe: str | None = None) -> int:
+        """Forget failures of an original: that of one recipe and its own, or all of them; returns how many there were."""
+        gone = 0
+        folder = self._path(ref, "").parent
+        names = [self._path(ref, wish) for wish in ("", recipe)] if recipe is not None else list(folder.glob("*.json"))
+        for path in names:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+                gone += 1
+        if gone:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        return gone
+
+    def __iter__(self) -> Iterator[Record]:
+        for path in sorted(self._root.glob("*/*/*.json")):
+            record = self._read(path)
+            if record:
+                yield record
+
+    def _path(self, ref: Ref, recipe: str) -> Path:
+        digest = hashlib.sha256(str(ref).encode()).hexdigest()
+        wish = hashlib.sha256(recipe.encode()).hexdigest()[:16] if recipe else "original"
+        return self._root / digest[:2] / digest / f"{wish}.json"
+
+    @staticmethod
+    def _read(path: Path) -> Record | None:
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return Record(**content)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (ValueError, TypeError):  # written by another version: as good as none
+            return None

@@ -1,0 +1,85 @@
+"""Source and Store: where originals are read, and where they can also be written.
+
+A key is a text of parts joined by `/`; what it is made of is `originals.py`'s business. A store keeps bytes and a few facts under a key and
+never heard of HTTP, recipes or namespaces. Ordinary absence is None; a store that does not answer raises StoreUnavailable or a subclass.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from renderer.errors import ConfigError
+
+# Dotted names, imported when used: nobody pays for boto3 who has a directory.
+KINDS = {
+    "file": "renderer.stores.file:FileStore",
+    "s3": "renderer.stores.s3:S3Store",
+    "memory": "renderer.stores.memory:MemoryStore",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a store knows of an original. `time`: the original's own time, whole seconds since 1970 UTC; sides in pixels, 0 = not known."""
+
+    length: int
+    time: int
+    content_type: str = ""
+    width: int = 0
+    height: int = 0
+
+
+class Source(Protocol):
+    """Can be read. `name` is the store's name in the configuration; `spread`: it wants hash names below shard directories."""
+
+    name: str
+    spread: bool
+
+    def get(self, key: str, target: Path, max_bytes: int) -> Facts | None:
+        """Stream the object into `target` (made or overwritten), length and checksum verified; None when there is none.
+
+        TooManyBytes beyond `max_bytes`, before or while reading; StoreGarbled when the bytes are not what was promised. On any error
+        `target` is not left behind.
+        """
+
+    def facts(self, key: str) -> Facts | None:
+        """What is known without reading the bytes."""
+
+    def names(self, prefix: str = "") -> Iterator[str]:
+        """All keys that begin with `prefix`, in byte order, in bounded memory."""
+
+    def check(self) -> list[tuple[str, bool]]:
+        """For `onmiss doctor`: sentences about what was touched, and whether it is well. Raises nothing of its own family."""
+
+
+class Store(Source, Protocol):
+    """Can also be written."""
+
+    def put(self, key: str, source: Path, facts: Facts) -> None:
+        """Store a copy of `source` under `key`, whole or not at all, durable on return; what was there is replaced."""
+
+    def delete(self, key: str) -> bool:
+        """Whether there was something to delete."""
+
+
+@runtime_checkable
+class OnDisk(Protocol):
+    """A store on this disk is its own local copy."""
+
+    def locate(self, key: str) -> Path | None:
+        """The file that holds the object, to be read only; None when there is none."""
+
+
+def open_store(kind: str, name: str, **settings: Any) -> Store:
+    """The store of this kind, not yet connected: clients open on first use."""
+    module, _, attribute = KINDS[kind].partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise ConfigError(f"stores.{name}.kind", f"{kind} needs a library that is missing: {error.name}", "pip install it") from error
+    store: Store = factory(name=name, **settings)
+    return store

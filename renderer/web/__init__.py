@@ -1,0 +1,1 @@
+"""The HTTP edge: environ to Reply, statuses, the FastCGI server, and nginx's configuration."""

@@ -1,0 +1,79 @@
+"""Config to running objects; the only place that constructs."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from renderer import browser
+from renderer.cache import Cache
+from renderer.config import Config
+from renderer.ingest import Ingest
+from renderer.originals import Home, Originals
+from renderer.picture import codec_versions
+from renderer.quarantine import Quarantine
+from renderer.service import Bounds, Service
+from renderer.stores import Store, open_store
+from renderer.web.app import Admin, Front, Images
+from renderer.workers import Walls, Workers
+
+
+class Wiring:
+    """Everything that a command may need, made when it is first asked for."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @cached_property
+    def cache(self) -> Cache:
+        cache = Cache(Path(self.config.cache.root), str(self.config.cache.generation))
+        cache.prepare()
+        return cache
+
+    @cached_property
+    def stores(self) -> dict[str, Store]:
+        return {name: open_store(store.kind, name, **store.settings()) for name, store in self.config.stores.items()}
+
+    @cached_property
+    def originals(self) -> Originals:
+        spaces = self.config.namespaces_built()
+        homes = {name: Home(spaces[name], self.stores[space.store], space.prefix) for name, space in self.config.namespaces.items()}
+        return Originals(homes, Path(self.config.cache.root) / "originals", self.config.limits_built())
+
+    @cached_property
+    def workers(self) -> Workers:
+        render = self.config.render
+        walls = Walls(memory_bytes=render.memory, open_files=render.open_files)
+        return Workers(self.config.limits_built(), render.count(), render.seconds, render.queue, render.max_renders, walls)
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        return Quarantine(Path(self.config.cache.root) / "quarantine", codec_versions())
+
+    @cached_property
+    def service(self) -> Service:
+        serve = self.config.serve
+        bounds = Bounds(serve.waiting, serve.waiting_per_original, serve.wait_seconds)
+        keys = self.config.signing_keys()
+        return Service(self.cache, self.originals, self.workers, self.quarantine, self.config.limits_built(), keys, bounds)
+
+    @cached_property
+    def ingest(self) -> Ingest:
+        return Ingest(self.originals, self.workers, self.config.limits_built(), self.cache.root / "tmp")
+
+    @cached_property
+    def front(self) -> Front:
+        images = Images(self.service, self.cache, self.config.terms())
+        pages = browser.create(self.originals, self.config.namespaces_built(), self.config.hosts.images.base_url())
+        return Front({"images": images, "service": pages.wsgi_app, "admin": Admin(self.load)})
+
+    def load(self) -> dict[str, Any]:
+        """What the admin host shows."""
+        return {
+            "version": importlib.metadata.version("onmiss"),
+            "requests": self.service.load(),
+            "render_processes": self.workers.pids(),
+            "quarantined": sum(1 for _ in self.quarantine),
+        }
