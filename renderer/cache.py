@@ -147,9 +147,9 @@ class Cache:
         return self._tombstones / digest[:2] / digest
 
     def _rename(self, made: Path, final: Path) -> Path:
-        for _ in range(5):  # a pruner may remove the empty directory between our two calls
-            final.parent.mkdir(parents=True, exist_ok=True)
+        for _ in range(20):  # a pruner may remove the empty directories between any two of our calls
             with contextlib.suppress(FileNotFoundError):
+                final.parent.mkdir(parents=True, exist_ok=True)
                 return made.rename(final)
         raise Busy(f"the directory of {final.name} is being removed")
 

@@ -43,9 +43,15 @@ def sniff(head: bytes) -> Format | None:
             return found
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
-    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
+    if head[4:8] == b"ftyp" and not _brands(head).isdisjoint((b"avif", b"avis")):
         return AVIF
     return None
+
+
+def _brands(head: bytes) -> set[bytes]:
+    """What an ISO base media file says that it is: some encoders put `mif1` first and `avif` after it, among the compatible ones."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return {head[start : start + 4] for start in (8, *range(16, end, 4))}
 
 
 _MAGIC = (

@@ -24,12 +24,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """`status`: an HTTP status code; `accel`: path of a file in the cache that nginx shall send instead of `body`."""
+    """`status`: an HTTP status code; `accel`: where nginx finds the file, of `accel_bytes`, that it shall send instead of `body`."""
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     accel: str = ""
+    accel_bytes: int = 0
+
+    @property
+    def length(self) -> int:
+        """How many bytes the client gets of it."""
+        return self.accel_bytes or len(self.body)
 
 
 @dataclass(frozen=True)

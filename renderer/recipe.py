@@ -97,10 +97,11 @@ class Qualities:
 
 def parse_recipe(text: str, extension: str, qualities: Qualities) -> Recipe | Untouched:
     """The recipe that `text.extension` spells. Operations stand in pipeline order or the wish is refused: one spelling per picture."""
-    if text in UNTOUCHED and extension in BY_EXTENSION:
-        return UNTOUCHED[text]
     form = BY_EXTENSION.get(extension)
-    if form is None or not form.writable or extension != form.extension:
+    canonical = form is not None and extension == form.extension
+    if text in UNTOUCHED and canonical:
+        return UNTOUCHED[text]
+    if form is None or not form.writable or not canonical:
         raise BadRequest(f"expected jpg, png, webp, gif or avif for the extension, got {shown(extension)}")
     recipe = _parse_parts(text, form, qualities)
     if recipe.spell() != text and recipe.spell() != f"{text}_{recipe.output.spell()}":

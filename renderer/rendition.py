@@ -92,7 +92,7 @@ class Namespace:
 
     def ref(self, name: str) -> Ref:
         """The original called `name`; BadRequest when none can be called so."""
-        encoded = name.encode("utf-8", "surrogateescape")
+        encoded = name.encode("utf-8", "surrogatepass")  # bytes that were no UTF-8, and halves of characters, fail below
         parts = encoded.split(b"/")
         fits = len(encoded) <= MOST_NAME_BYTES and max(map(len, parts)) <= MOST_PART_BYTES
         if not fits or not re.fullmatch(self.naming.pattern, name) or not _is_utf8(encoded):

@@ -54,7 +54,7 @@ class Service:
 
     def __init__(
         self, cache: Cache, originals: Originals, workers: Workers, quarantine: Quarantine, limits: Limits,
-        keys: Sequence[bytes] = (), bounds: Bounds = Bounds(),  # noqa: B008  # frozen
+        keys: Sequence[bytes] = (), bounds: Bounds = Bounds(),  # frozen
     ) -> None:  # fmt: skip
         self._cache, self._originals, self._workers, self._quarantine = cache, originals, workers, quarantine
         self._limits, self._keys, self._bounds = limits, tuple(keys), bounds

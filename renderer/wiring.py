@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import math
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import renderer
 from renderer import browser
 from renderer.cache import Cache
 from renderer.config import Config
 from renderer.ingest import Ingest
 from renderer.originals import Home, Originals
-from renderer.picture import codec_versions
+from renderer.picture import codecs
 from renderer.quarantine import Quarantine
 from renderer.service import Bounds, Service
 from renderer.stores import Store, open_store
+from renderer.walls import Walls
 from renderer.web.app import Admin, Front, Images
-from renderer.workers import Walls, Workers
+from renderer.workers import Workers
 
 
 class Wiring:
@@ -34,6 +37,10 @@ class Wiring:
 
     @cached_property
     def stores(self) -> dict[str, Store]:
+        for store in self.config.stores.values():
+            # Below our root a directory is ours to make; elsewhere its absence may be a disk that is not mounted.
+            if store.kind == "file" and store.root.is_relative_to(self.config.root):
+                store.root.mkdir(parents=True, exist_ok=True)
         return {name: open_store(store.kind, name, **store.settings()) for name, store in self.config.stores.items()}
 
     @cached_property
@@ -45,12 +52,13 @@ class Wiring:
     @cached_property
     def workers(self) -> Workers:
         render = self.config.render
-        walls = Walls(memory_bytes=render.memory, open_files=render.open_files)
+        # threads of one codec share the time limit's CPU: twice its seconds, so that the time limit strikes first
+        walls = Walls(memory_bytes=render.memory, cpu_seconds=math.ceil(2 * render.seconds), open_files=render.open_files)
         return Workers(self.config.limits_built(), render.count(), render.seconds, render.queue, render.max_renders, walls)
 
     @cached_property
     def quarantine(self) -> Quarantine:
-        return Quarantine(Path(self.config.cache.root) / "quarantine", codec_versions())
+        return Quarantine(Path(self.config.cache.root) / "quarantine", codecs.versions())
 
     @cached_property
     def service(self) -> Service:
@@ -72,8 +80,8 @@ class Wiring:
     def load(self) -> dict[str, Any]:
         """What the admin host shows."""
         return {
-            "version": importlib.metadata.version("onmiss"),
+            "version": renderer.__version__,
             "requests": self.service.load(),
-            "render_processes": self.workers.pids(),
+            "render_processes": asdict(self.workers.pids()),
             "quarantined": sum(1 for _ in self.quarantine),
         }

@@ -16,10 +16,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from renderer import picture
 from renderer.cli import FAILED
 from renderer.config import Config
 from renderer.errors import RendererError
+from renderer.picture import codecs
+from renderer.web.supervisor import find_program
 from renderer.wiring import Wiring
 
 Finding = tuple[str, bool | None]  # a sentence, and whether it is well; None: well enough, but be warned
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 def _programs(config: Config) -> Iterator[Finding]:
     yield f"Python {sys.version.split()[0]}", True
     yield f"flup {importlib.metadata.version('flup')}", True
-    program = shutil.which(config.nginx.program)
+    program = find_program(config.nginx.program)
     if program is None:
         yield f"no {config.nginx.program!r} found: apt-get install nginx-light, or name it in nginx.program", False
         return
@@ -69,7 +70,7 @@ def _programs(config: Config) -> Iterator[Finding]:
 
 
 def _codecs() -> Iterator[Finding]:
-    versions = picture.codec_versions()
+    versions = codecs.versions()
     for name, version in versions.items():
         floor = PILLOW_FLOOR if name == "pillow" else CODEC_FLOORS.get(name)
         if floor and version_of(version) < floor:

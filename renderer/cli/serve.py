@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         raise ConfigError("serve.socket", f"another renderer listens on {socket}", "stop it, or choose another --root")
     wiring = Wiring(config)
     wiring.workers.start()  # first: its forkserver starts before a thread or a client of ours exists
-    walls.hide_from_own_children()
+    walls.hide_front()
     server = serve.Server(wiring.front, socket, config.serve.threads, config.serve.drain_seconds, on_stop=lambda: _stop(wiring))
     server.run()
     logging.getLogger(__name__).info("stopped")

@@ -10,7 +10,6 @@ import errno
 import itertools
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +20,7 @@ from renderer.cli.importing import url_of
 from renderer.config import Config
 from renderer.errors import ConfigError
 from renderer.web import nginx, serve
-from renderer.web.supervisor import Child, renderer_command, supervise
+from renderer.web.supervisor import Child, find_program, renderer_command, supervise
 from renderer.wiring import Wiring
 
 SHOWN = 4  # pictures in the table of URLs
@@ -37,40 +36,46 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         config = config.with_ports(arguments.port)
     logs.configure(config)
     _check(config)
-    conf = write_nginx_configuration(config)
+    program = _program(config)
+    conf = write_nginx_configuration(config, program)
     options = _options(arguments)
     socket_path = Path(config.serve.socket)
     children = [
         Child("renderer", renderer_command(options), signal.SIGTERM, lambda: serve.accepts(socket_path), os.environ),
         Child(
-            "nginx", [config.nginx.program, "-c", str(conf), "-e", str(Path(config.nginx.logs) / "error.log")],
+            "nginx", [program, "-c", str(conf), "-e", str(Path(config.nginx.logs) / "error.log")],
             signal.SIGQUIT, lambda: _listens(config.hosts.images.listen), os.environ,
         ),
     ]  # fmt: skip
     return supervise(children, config.serve.drain_seconds, lambda: _announce(config))
 
 
-def write_nginx_configuration(config: Config) -> Path:
+def write_nginx_configuration(config: Config, program: str) -> Path:
     """Write nginx.conf where `up` starts nginx from, with the directories that it needs; ConfigError when nginx does not like it."""
     for directory in (config.nginx.run, config.nginx.logs, Path(config.serve.socket).parent):
         Path(directory).mkdir(parents=True, exist_ok=True)
     conf = Path(config.nginx.run) / "nginx.conf"
     conf.write_text(nginx.configuration(config), encoding="utf-8")
-    tried = subprocess.run([config.nginx.program, "-t", "-q", "-c", str(conf), "-e", "stderr"], capture_output=True, text=True, check=False)
+    tried = subprocess.run([program, "-t", "-q", "-c", str(conf), "-e", "stderr"], capture_output=True, text=True, check=False)
     if tried.returncode:
         raise ConfigError("nginx", f"nginx does not accept {conf}: {tried.stderr.strip()}")
     return conf
 
 
 def _check(config: Config) -> None:
-    if shutil.which(config.nginx.program) is None:
-        cure = "install it: apt-get install nginx-light; or name it in nginx.program"
-        raise ConfigError("nginx.program", f"expected a program for nginx, found no {config.nginx.program!r}", cure)
     if serve.accepts(Path(config.serve.socket)):
         raise ConfigError("root", f"onmiss runs already on {config.root}", "stop it, or choose another --root")
     for name, host in (("images", config.hosts.images), ("service", config.hosts.service), ("admin", config.hosts.admin)):
         _check_free(f"hosts.{name}.listen", host.listen)
     Wiring(config).cache  # noqa: B018  # makes the directories that nginx wants to see
+
+
+def _program(config: Config) -> str:
+    program = find_program(config.nginx.program)
+    if program is None:
+        cure = "install it: apt-get install nginx-light; or name it in nginx.program"
+        raise ConfigError("nginx.program", f"expected a program for nginx, found no {config.nginx.program!r}", cure)
+    return program
 
 
 def _check_free(key: str, listen: str) -> None:

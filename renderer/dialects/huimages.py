@@ -53,13 +53,15 @@ def read(request: Request, terms: Terms) -> Intent | None:
         raise BadRequest(f"expected SIZE or SIZE~SIGNATURE for the first part of the path, got {shown(size)}")
     size, signature = match["size"], match["signature"] or ""
     ref_name, _, extension = document.partition(".")
+    if decoration == [""]:
+        raise BadRequest("expected a file name after the ID, got none")  # nginx takes what ends in a slash for a directory
     if size == "o":
-        recipe = _untouched(space)
         _check_extension(document, extension, ("jpg", "jpeg", *SELECTING))
-        return Show(Rendition(space.ref(ref_name), recipe), "o", None, signature)
+        return Show(Rendition(space.ref(ref_name), _untouched(space)), "o", None, signature)
     _check_extension(document, extension, ("jpg", "jpeg") if decoration else ("jpg", "jpeg", *SELECTING))
-    last = (decoration or [document])[0].rpartition(".")[2]
-    form = BY_EXTENSION[last] if last in SELECTING and last != (decoration or [document])[0] else JPEG
+    stem, _, last = (decoration or [document])[0].rpartition(".")
+    # a title that begins with a dot has no extension: nginx, which takes the type from the URL, sees none in `.png` and `..png`
+    form = BY_EXTENSION[last] if last in SELECTING and stem[:1] not in ("", ".") else JPEG
     recipe = Recipe.of((operation_of(size),), terms.qualities.output(form))
     alias = Alias(f"~{size}", "jpeg" if form is JPEG else form.extension)
     return Show(Rendition(space.ref(ref_name), recipe), str(alias), alias, signature)
@@ -98,12 +100,12 @@ def hits(terms: Terms) -> tuple[Hit, ...]:
     size = rf"/(?P<size>{number}x{number}!?|{'|'.join(SIZE_NAMES)})(?:~{SIGNATURE})?/{space.naming.captured}"
     selecting = "|".join(SELECTING)
     found = (
-        Hit("huimages formats", space, rf"{size}(?:(?:\.jpe?g)?/[^/]*)?\.(?P<ext>{selecting})", (f"{directory}/~$size.$ext",)),
-        Hit("huimages", space, rf"{size}(?:\.jpe?g)?(?:/[^/]*)?", (f"{directory}/~$size.jpeg",)),
+        Hit("huimages formats", space, rf"{size}(?:(?:\.jpe?g)?/[^/.][^/]*)?\.(?P<ext>{selecting})", (f"{directory}/~$size.$ext",)),
+        Hit("huimages", space, rf"{size}(?:\.jpe?g)?(?:/[^/]+)?", (f"{directory}/~$size.jpeg",)),
     )
     if space.originals == "forbidden":
         return found
     stem = Untouched(scrubbed=space.originals != "as-is").spell()
-    pattern = rf"/o(?:~{SIGNATURE})?/{space.naming.captured}(?:\.(?:jpe?g|{selecting}))?(?:/[^/]*)?"
+    pattern = rf"/o(?:~{SIGNATURE})?/{space.naming.captured}(?:\.(?:jpe?g|{selecting}))?(?:/[^/]+)?"
     files = tuple(f"{directory}/{stem}.{form.extension}" for form in FORMATS)
     return (*found, Hit("huimages originals", space, pattern, files))

@@ -44,5 +44,6 @@ class Crop(Operation):
         width, height = self.outline(raster.size)
         corners = self.left, self.top, self.left + width, self.top + height
         left, top, right, bottom = (round(edge) for edge in raster.inside(tuple(map(Fraction, corners))))  # type: ignore[arg-type]
-        # a reduced decode may have less than one pixel for a thin crop
+        # a reduced decode may have less than one pixel for a thin crop; at the edge that pixel is the last one, not the one beyond (R5)
+        left, top = min(left, raster.image.width - 1), min(top, raster.image.height - 1)
         return raster.with_image(raster.image.crop((left, top, max(right, left + 1), max(bottom, top + 1))), (width, height))

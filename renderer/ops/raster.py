@@ -35,11 +35,12 @@ class Raster:
         """`region`, given in pixels of `size`, in pixels of `image`, clamped to it (R5)."""
         across, down = Fraction(self.image.width, self.size[0]), Fraction(self.image.height, self.size[1])
         left, top, right, bottom = region
+        width, height = float(self.image.width), float(self.image.height)
         return (
-            float(max(left * across, 0)),
-            float(max(top * down, 0)),
-            float(min(right * across, self.image.width)),
-            float(min(bottom * down, self.image.height)),
+            max(float(left * across), 0.0),
+            max(float(top * down), 0.0),
+            min(float(right * across), width),
+            min(float(bottom * down), height),
         )
 
     def resized(self, target: Size, region: Region | None = None) -> Raster:

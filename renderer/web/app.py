@@ -12,6 +12,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from renderer import dialects
@@ -28,6 +29,7 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 log = logging.getLogger(__name__)
 misses = logging.getLogger("renderer.misses")
 
+STAGES = ("wait", "fetch", "decode", "operations", "encode", "publish")  # of a miss, in this order
 NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -57,14 +59,15 @@ class Images:
         self._service, self._cache, self._terms = service, cache, terms
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        request, began, spent = read_request(environ), time.monotonic(), {}
+        request, began = read_request(environ), time.monotonic()
+        spent: Mapping[str, float] = {}
         try:
             if request.method not in ("GET", "HEAD"):
                 raise MethodNotAllowed(request.method, ("GET", "HEAD"))
             intent = dialects.read(request, self._terms)
             if isinstance(intent, Show):
                 produced = self._service.produce(intent)
-                reply, spent = self._accelerated(produced.path), dict(produced.milliseconds)
+                reply, spent = self._accelerated(produced.path), produced.milliseconds
             else:
                 reply = intent
         except RendererError as error:
@@ -74,11 +77,11 @@ class Images:
         note_miss(request, reply, spent, (time.monotonic() - began) * 1000)
         return send(reply, start_response)
 
-    def _accelerated(self, path: Any) -> Reply:
+    def _accelerated(self, path: Path) -> Reply:
         """nginx sends the file, with its own Range, HEAD, ETag and 304: no Content-Type and no Cache-Control of ours."""
         relative = self._cache.accel_path(path)
         accel = "/_done/" + urllib.parse.quote(str(relative).encode("utf-8"))
-        return Reply(200, (("X-Onmiss", "miss"),), accel=accel, body=b"")
+        return Reply(200, (("X-Onmiss", "miss"),), accel=accel, accel_bytes=path.stat().st_size)
 
 
 class Admin:
@@ -112,7 +115,7 @@ def send(reply: Reply, start_response: StartResponse) -> Iterable[bytes]:
 
 
 def note_miss(request: Request, reply: Reply, spent: Mapping[str, float], total: float) -> None:
-    """One line a miss: method, URL, status, milliseconds by stage."""
-    stages = {name: round(spent[name], 1) for name in ("wait", "fetch", "decode", "operations", "encode", "publish") if name in spent}
-    fields = {"method": request.method, "url": request.asked, "status": reply.status, "ms": round(total, 1), **stages}
+    """One line a miss: method, URL, status, bytes, milliseconds in all and by stage."""
+    fields = {"method": request.method, "url": request.asked, "status": reply.status, "bytes": reply.length, "ms": round(total, 1)}
+    fields |= {name: round(spent[name], 1) for name in STAGES if name in spent}
     misses.info("%s", " ".join(f"{name}={value}" for name, value in fields.items()), extra={"fields": fields})

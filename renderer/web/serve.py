@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,16 +35,24 @@ class _QueueingPool(ThreadPool):  # type: ignore[misc]  # flup has no types
     def __init__(self, threads: int) -> None:
         super().__init__(minSpare=threads, maxSpare=threads, maxThreads=threads)
 
-    def addJob(self, job: Any, allowQueuing: bool = True) -> bool:  # noqa: N802, N803  # flup's names
+    def addJob(self, job: Any, allowQueuing: bool = True) -> bool:  # flup's names
         added: bool = super().addJob(job, allowQueuing=len(self._workQueue) < MOST_QUEUED)
         return added
+
+    def shutdown(self) -> None:
+        """flup would drop what was accepted and not begun: its client would wait for us until our end."""
+        while self._workQueue:  # shrinks: nothing is accepted any more
+            time.sleep(ACCEPT_SECONDS / 10)
+        super().shutdown()
 
 
 class Server(WSGIServer):  # type: ignore[misc]  # flup has no types
     """Serve `application` on a Unix socket until SIGTERM: then drain for `drain_seconds` at most; a second signal exits at once.
 
-    `on_stop` is called once, when draining begins.
+    `on_stop` is called when nothing is in flight any more, or the time is over.
     """
+
+    _keepGoing: bool  # flup's: whether its accept loop shall go on
 
     def __init__(self, application: Application, path: Path, threads: int, drain_seconds: float, on_stop: Callable[[], None]) -> None:
         super().__init__(application, bindAddress=str(path), debug=False, minSpare=0, maxSpare=0)  # no threads of flup's own
@@ -63,8 +72,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # flup has no types
         finally:
             listening.close()
             self._remove_socket(inode)
-        self._on_stop()
         self.shutdown()
+        self._on_stop()
 
     def _remove_socket(self, inode: int) -> None:
         """Only ours: a successor may already listen under the same name."""
@@ -72,11 +81,11 @@ class Server(WSGIServer):  # type: ignore[misc]  # flup has no types
             if self._path.stat().st_ino == inode:
                 self._path.unlink()
 
-    def _installSignalHandlers(self) -> None:  # noqa: N802  # flup's name
+    def _installSignalHandlers(self) -> None:  # flup's name
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._told_to_stop)
 
-    def _restoreSignalHandlers(self) -> None:  # noqa: N802  # flup's name; a second signal must still find us
+    def _restoreSignalHandlers(self) -> None:  # flup's name; a second signal must still find us
         return
 
     def _told_to_stop(self, number: int, _frame: object) -> None:

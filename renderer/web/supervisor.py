@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,8 +39,9 @@ class Child:
     def start(self) -> None:
         self._began = time.monotonic()
         self._process = subprocess.Popen(
-            self._command, env=self._environ, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_before_exec
-        )  # preexec_fn: we have no threads
+            self._command, env=self._environ, stdin=subprocess.DEVNULL, start_new_session=True,
+            preexec_fn=_before_exec,  # noqa: PLW1509  # a supervisor has no threads
+        )  # fmt: skip
         log.info("%s started, process %d", self.name, self._process.pid)
 
     def wait_ready(self, seconds: float) -> bool:
@@ -138,6 +140,11 @@ def _cause(code: int | None) -> str:
     if code is not None and code < 0:
         return f"signal {signal.Signals(-code).name}"
     return f"exit code {code}"
+
+
+def find_program(name: str) -> str | None:
+    """The program called `name`; also where Debian puts nginx, which an ordinary account's PATH lacks."""
+    return shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin")
 
 
 def renderer_command(options: Sequence[str]) -> list[str]:

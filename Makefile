@@ -1,0 +1,55 @@
+# Two commands are enough: `make run` and `make test`. Nothing needs to be installed before them.
+
+PORT ?= 8080
+ROOT ?= ./onmiss-data
+PICTURES ?=
+TESTS ?= tests
+WORKERS ?= auto
+BIN := .venv/bin
+
+# what a command gets that must agree with the running service
+ONMISS := ONMISS_HOSTS__IMAGES__LISTEN=127.0.0.1:$(PORT) $(BIN)/onmiss
+
+.DEFAULT_GOAL := help
+.PHONY: help run test features bench soak golden clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: ## start nginx and the renderer with sample pictures; PICTURES=DIR imports your own, PORT=N and ROOT=DIR are settings
+	@scripts/bootstrap run
+ifeq ($(strip $(PICTURES)),)
+	@$(BIN)/python scripts/samples.py "$(ROOT)/samples"
+	@$(ONMISS) import --root "$(ROOT)" --quiet "$(ROOT)/samples"
+else
+	@echo "importing $(PICTURES)"
+	@$(ONMISS) import --root "$(ROOT)" --quiet "$(PICTURES)" || [ $$? -eq 1 ]
+endif
+	@exec $(BIN)/onmiss up --root "$(ROOT)" --port $(PORT)
+
+test: ## check style and types, and run every test, with real servers; TESTS=PATH runs some
+	@scripts/bootstrap test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+
+features: ## which rows of docs/features.md a passing test proves
+	@scripts/bootstrap test
+	@[ -f .features.json ] || $(BIN)/python -m pytest -q -n $(WORKERS) -m feature >&2 || true
+	@$(BIN)/python scripts/features.py
+
+bench: ## ratios of hits and misses, side by side in one run, into bench/RESULTS.md
+	@scripts/bootstrap test
+	$(BIN)/python -m bench
+
+soak: ## the long proofs in full: hundreds of kills under load, which `make test` runs shortened
+	@scripts/bootstrap test
+	ONMISS_SOAK=1 $(BIN)/python -m pytest -s -q --timeout 3600 tests/e2e/test_storms.py
+
+golden: ## write the golden outputs anew, to be read before they are committed
+	@scripts/bootstrap test
+	ONMISS_GOLDEN=write $(BIN)/python -m pytest -q tests/golden
+
+clean: ## remove what was built; pictures and cache under $(ROOT) stay
+	rm -rf .venv build dist .features.json .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

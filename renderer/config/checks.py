@@ -1,0 +1,123 @@
+"""What no single key can tell: whether the keys agree with one another."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from renderer.config.places import FileSettings
+from renderer.config.problems import similar
+from renderer.config.values import split_listen
+from renderer.dialects import huimages, native
+from renderer.errors import BadRequest, ConfigError
+from renderer.fields import shown
+from renderer.ops import Operation
+from renderer.recipe import FULL, Qualities, Recipe, parse_recipe
+
+if TYPE_CHECKING:
+    from renderer.config.model import Config
+
+# The first elements of URLs that mean something already.
+RESERVED_NAMES = (native.PREFIX, "o", *huimages.SIZE_NAMES)
+
+EVERYWHERE = {"*", "0.0.0.0", "[::]"}  # noqa: S104  # compared with, not bound to
+
+# A key of 128 bits in hexadecimal is twice as long; what is shorter than this is guessed.
+LEAST_KEY_BYTES = 16
+
+
+def disagreements(config: Config) -> list[ConfigError]:
+    """Everything wrong between the keys of `config`, each with its path and cure."""
+    checks = (_namespaces, _places, _sizes, _hosts, _waiting, _keys)
+    return [problem for check in checks for problem in check(config)]
+
+
+def operations_of(text: str) -> tuple[Operation, ...]:
+    """The operations that an allowed size stands for: `150x150`, `75x75!`, `thumb`, `rotate-90_fit-75x75`; BadRequest for anything else."""
+    if text in huimages.SIZE_NAMES or re.fullmatch(r"[0-9]+x[0-9]+!?", text):
+        return (huimages.operation_of(text),)
+    recipe = parse_recipe(text, "png", Qualities())  # a format without a quality: only operations can be spelled
+    if not isinstance(recipe, Recipe) or text == FULL:
+        raise BadRequest(f"expected WIDTHxHEIGHT, WIDTHxHEIGHT!, a size name or operations for a size, got {shown(text)}")
+    return recipe.operations
+
+
+def _namespaces(config: Config) -> Iterator[ConfigError]:
+    for name, space in config.namespaces.items():
+        key = f"namespaces.{name}"
+        if name in RESERVED_NAMES:
+            yield ConfigError(key, f"expected a name that no URL begins with, got {name!r}", f"not {', '.join(RESERVED_NAMES)}")
+        if space.store not in config.stores:
+            yield ConfigError(
+                f"{key}.store", f"expected the name of a store, got {shown(space.store)}", similar(space.store, config.stores)
+            )
+        if name == huimages.NAMESPACE and space.naming == "path":
+            yield ConfigError(
+                f"{key}.naming", "expected sha1 or md5 for huImages' URLs, got 'path'", "choose another name for the namespace"
+            )
+
+
+def _places(config: Config) -> Iterator[ConfigError]:
+    """No original is reached under another namespace's rules; and the cache, which is pruned, holds no originals."""
+    for name, store in config.stores.items():
+        if isinstance(store, FileSettings) and config.cache.root in (store.root, *store.root.parents):
+            yield ConfigError(f"stores.{name}.root", f"expected a directory outside the cache {config.cache.root}, got {store.root}")
+        if isinstance(store, FileSettings) and store.root in config.cache.root.parents:
+            yield ConfigError("cache.root", f"expected a directory outside the store {name}, got {config.cache.root}")
+    for first, second in itertools.combinations(config.namespaces, 2):
+        if _same_place(config, first, second):
+            problem = f"expected a place of its own, but {first} keeps originals there too"
+            yield ConfigError(f"namespaces.{second}", problem, "give one of them another store or prefix")
+
+
+def _same_place(config: Config, first: str, second: str) -> bool:
+    spaces = config.namespaces[first], config.namespaces[second]
+    if any(space.store not in config.stores for space in spaces):
+        return False
+    if len({config.stores[space.store].place() for space in spaces}) > 1 or all(space.naming == "md5" for space in spaces):
+        return False
+    prefixes = [PurePosixPath(space.prefix) for space in spaces]
+    if prefixes[0] == prefixes[1]:
+        return True
+    # a path may lead from one prefix into a longer one
+    return any(
+        space.naming == "path" and own in other.parents for space, own, other in zip(spaces, prefixes, reversed(prefixes), strict=True)
+    )
+
+
+def _sizes(config: Config) -> Iterator[ConfigError]:
+    for name, texts in config.limits.sizes.items():
+        if name not in config.namespaces:
+            yield ConfigError(f"limits.sizes.{name}", "expected the name of a namespace", similar(name, config.namespaces))
+        for position, text in enumerate(texts):
+            try:
+                operations_of(text)
+            except BadRequest as error:
+                yield ConfigError(f"limits.sizes.{name}.{position}", str(error))
+
+
+def _hosts(config: Config) -> Iterator[ConfigError]:
+    listens = {name: split_listen(getattr(config.hosts, name).listen) for name in ("images", "service", "admin")}
+    for (first, one), (second, other) in itertools.combinations(listens.items(), 2):
+        if one[1] == other[1] and (one[0] == other[0] or EVERYWHERE & {one[0], other[0]}):
+            yield ConfigError(f"hosts.{second}.listen", f"expected another address than that of {first}, got {other[0]}:{other[1]}")
+
+
+def _waiting(config: Config) -> Iterator[ConfigError]:
+    serve = config.serve
+    if serve.waiting >= serve.threads:
+        cure = f"raise serve.threads, now {serve.threads}, or lower this"
+        yield ConfigError("serve.waiting", f"expected fewer than serve.threads, got {serve.waiting}", cure)
+    if serve.waiting_per_original >= serve.waiting:
+        cure = f"raise serve.waiting, now {serve.waiting}, or lower this"
+        yield ConfigError("serve.waiting_per_original", f"expected fewer than serve.waiting, got {serve.waiting_per_original}", cure)
+
+
+def _keys(config: Config) -> Iterator[ConfigError]:
+    for position, key in enumerate(config.signing.keys):
+        if len(key.text.encode()) < LEAST_KEY_BYTES:
+            cure = "make one: openssl rand -hex 32"
+            yield ConfigError(f"signing.keys.{position}", f"expected at least {LEAST_KEY_BYTES} characters for a key, got fewer", cure)

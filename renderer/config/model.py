@@ -1,0 +1,115 @@
+"""One YAML file and the environment, read once into one frozen Config; and what of it the rest of the program is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError
+
+from renderer.config import reading
+from renderer.config.checks import disagreements, operations_of
+from renderer.config.places import DEFAULT_NAMESPACES, DEFAULT_STORES, Name, NamespaceSettings, Stores
+from renderer.config.problems import spelled, together, translated
+from renderer.config.sections import Cache, Hosts, LimitsSection, Log, Nginx, QualitySection, Render, Section, Serve, Signing
+from renderer.config.values import Surroundings, split_listen
+from renderer.errors import ConfigError
+from renderer.limits import Limits
+from renderer.messages import Terms
+from renderer.recipe import Qualities
+from renderer.rendition import NAMINGS, Namespace
+
+DEFAULT_ROOT = "onmiss-data"
+DEFAULTS: dict[str, Any] = {"stores": DEFAULT_STORES, "namespaces": DEFAULT_NAMESPACES}
+
+
+class Config(Section):
+    """The whole configuration, complete and checked; made by `load` or `of`, which know where relative paths begin."""
+
+    root: Path = Field(
+        description="Where everything lives that has a relative path. --root and ONMISS_ROOT come first; without any of them it is "
+        f"./{DEFAULT_ROOT}. Relative to this file."
+    )
+    cache: Cache = Field(description="Renditions on local disk.")
+    limits: LimitsSection = Field(description="What is refused, before a byte is fetched where the URL alone tells.")
+    stores: Stores = Field(description="Where originals are kept, by a name of yours.")
+    namespaces: dict[Name, NamespaceSettings] = Field(
+        description="Families of originals that are named alike and kept in one place, by the name that native URLs have for them. "
+        "huImages' URLs mean the namespace huimages."
+    )
+    quality: QualitySection = Field(description="What is filled in where a URL names no quality. After a change raise cache.generation.")
+    render: Render = Field(description="The render processes, which turn originals into renditions.")
+    serve: Serve = Field(description="The renderer's front, which nginx asks for what it does not find.")
+    hosts: Hosts = Field(description="nginx's three virtual hosts.")
+    nginx: Nginx = Field(description="nginx itself, and its limits on misses. Hits are never limited.")
+    signing: Signing = Field(description="Signed URLs.")
+    log: Log = Field(description="The renderer's log.")
+
+    @classmethod
+    def load(cls, file: Path | None, root: Path | None, environ: Mapping[str, str]) -> Self:
+        """Read `file` (or ONMISS_CONFIG), with everything below `root` (or ONMISS_ROOT); ConfigError says what cannot be, and the cure."""
+        file = file or _path(environ.get("ONMISS_CONFIG"))
+        root = root or _path(environ.get("ONMISS_ROOT"))
+        tree = reading.read_file(file) if file else {}
+        if root is None and isinstance(tree.get("root"), str) and tree["root"]:
+            root = (file.parent if file else Path()) / Path(tree["root"]).expanduser()
+        return cls.of(tree, root, environ)
+
+    @classmethod
+    def of(cls, tree: Mapping[str, Any], root: Path | None = None, environ: Mapping[str, str] | None = None) -> Self:
+        """The same from values that are there already, as YAML would have them."""
+        environ = environ or {}
+        absolute = (root or Path(DEFAULT_ROOT)).absolute()
+        complete = _copied(DEFAULTS | {key: value for key, value in tree.items() if value is not None})
+        complete = complete | ({"root": absolute} if isinstance(complete.get("root", ""), str) else {})
+        sources = {}
+        for name, path in reading.overrides(environ, [key for key in cls.model_fields if key != "root"]).items():
+            reading.overlay(complete, path, reading.parse_value(environ[name], name), name)
+            sources[spelled(path)] = name
+        try:
+            config = cls.model_validate(complete, context=Surroundings(absolute, environ))
+        except ValidationError as error:
+            raise translated(error, cls, sources) from None  # the cause would show the values of secrets
+        return config.checked()
+
+    def checked(self) -> Self:
+        """Itself, when its keys agree with one another; ConfigError otherwise."""
+        problems = disagreements(self)
+        if problems:
+            raise together(problems)
+        return self
+
+    def with_ports(self, images: int) -> Self:
+        """The same with the images host on port `images`, the service on the next and the admin on the one after."""
+        if not 1 <= images <= 65533:
+            raise ConfigError("--port", f"expected a port from 1 to 65533, got {images}")
+        moved = {}
+        for offset, name in enumerate(("images", "service", "admin")):
+            host = getattr(self.hosts, name)
+            moved[name] = host.model_copy(update={"listen": f"{split_listen(host.listen)[0]}:{images + offset}"})
+        return self.model_copy(update={"hosts": self.hosts.model_copy(update=moved)}).checked()
+
+    def namespaces_built(self) -> dict[str, Namespace]:
+        return {name: Namespace(name, NAMINGS[space.naming], space.originals) for name, space in self.namespaces.items()}
+
+    def terms(self) -> Terms:
+        by_format = tuple((name, getattr(self.quality, name)) for name in ("jpeg", "webp", "avif"))
+        return Terms(self.namespaces_built(), Qualities(by_format, self.quality.progressive))
+
+    def limits_built(self) -> Limits:
+        limits = self.limits
+        sizes = {name: frozenset(map(operations_of, texts)) for name, texts in limits.sizes.items()}
+        return Limits(limits.max_original_bytes, limits.max_pixels_in, limits.max_side_out, limits.max_pixels_out, sizes)
+
+    def signing_keys(self) -> tuple[bytes, ...]:
+        return tuple(key.text.encode() for key in self.signing.keys)
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _copied(tree: Any) -> Any:
+    """Deep enough that an override never reaches into the defaults."""
+    return {key: _copied(value) for key, value in tree.items()} if isinstance(tree, dict) else tree

@@ -1,0 +1,97 @@
+"""Where originals live: the settings of each kind of store, and the namespaces that use them.
+
+A store's settings are its constructor's arguments under the same names; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from renderer.config.sections import Section
+from renderer.config.values import Count, Placed, Seconds, Secret, SecretText, Url
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)]
+
+# Below a prefix of one namespace nothing of another may be named, so it is a plain path.
+Prefix = Annotated[str, StringConstraints(pattern=r"^$|^([A-Za-z0-9_-][A-Za-z0-9._-]*/?)+$", max_length=200)]
+
+
+class _Settings(Section):
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the store's constructor, secrets in the clear."""
+        values = {name: getattr(self, name) for name in type(self).model_fields if name != "kind"}
+        return {name: value.text if isinstance(value, Secret) else value for name, value in values.items()}
+
+    def slowest_seconds(self) -> float:
+        """How long a fetch may be silent before the store gives up, in seconds."""
+        return 0
+
+
+class FileSettings(_Settings):
+    kind: Literal["file"] = Field(description="A directory on this machine.")
+    root: Placed = Field(default=Placed("originals"), description="The directory.")
+
+    def place(self) -> tuple[str, ...]:
+        """Equal for two stores that keep their objects in the same place."""
+        return (self.kind, str(self.root))
+
+
+class S3Settings(_Settings):
+    kind: Literal["s3"] = Field(description="A bucket of Amazon S3 or any server that speaks its protocol.")
+    bucket: str = Field(min_length=3, max_length=255, description="Name of the bucket.")
+    prefix: str = Field(default="", max_length=500, description="What every key in the bucket begins with.")
+    endpoint_url: Url = Field(default="", description="Address of the server; empty = Amazon's.")
+    region: str = Field(default="", description="Region; empty = as boto3 finds it.")
+    addressing: Literal["auto", "path", "virtual"] = Field(
+        default="auto", description="Whether the bucket stands in the path or in the host name."
+    )
+    connect_seconds: Seconds = Field(default=3.0, description="Longest time to connect, in seconds.")
+    read_seconds: Seconds = Field(default=10.0, description="Longest silence while reading, in seconds.")
+    attempts: Count = Field(default=3, ge=1, le=10, description="Attempts in all before the store counts as down.")
+    access_key_id: SecretText = Field(
+        default=Secret(),
+        json_schema_extra={"secret": True},
+        description="Access key; empty = boto3's own chain (environment, ~/.aws, instance). A text, {env: NAME} or {file: PATH}.",
+    )
+    secret_access_key: SecretText = Field(
+        default=Secret(),
+        json_schema_extra={"secret": True},
+        description="Secret of the access key, in the same ways.",
+    )
+
+    def place(self) -> tuple[str, ...]:
+        """Equal for two stores that keep their objects in the same place."""
+        return (self.kind, self.endpoint_url, self.bucket, self.prefix)
+
+    def slowest_seconds(self) -> float:
+        return self.attempts * (self.connect_seconds + self.read_seconds)
+
+
+class MemorySettings(_Settings):
+    kind: Literal["memory"] = Field(description="The process's memory: for tests, gone with the process.")
+
+    def place(self) -> tuple[str, ...]:
+        """Equal for two stores that keep their objects in the same place; a memory is nobody else's."""
+        return (self.kind, str(id(self)))
+
+
+StoreSettings = FileSettings | S3Settings | MemorySettings
+BY_KIND: dict[str, type[Section]] = {"file": FileSettings, "s3": S3Settings, "memory": MemorySettings}
+Stores = dict[Name, Annotated[StoreSettings, Field(discriminator="kind")]]
+
+
+class NamespaceSettings(Section):
+    store: str = Field(default="disk", description="The store that holds its originals: a name under `stores`.")
+    naming: Literal["sha1", "md5", "path"] = Field(
+        default="sha1", description="How originals are named: sha1 (huImages' IDs) and md5 are made of the bytes, path is given."
+    )
+    originals: Literal["as-is", "scrubbed", "forbidden"] = Field(
+        default="scrubbed", description="What is shown of an original itself: as-is, scrubbed (without GPS and maker data), or forbidden."
+    )
+    prefix: Prefix = Field(default="", description="What every name begins with in the store.")
+
+
+DEFAULT_STORES = {"disk": {"kind": "file"}}
+DEFAULT_NAMESPACES: dict[str, dict[str, str]] = {"huimages": {}}

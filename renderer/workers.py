@@ -1,0 +1,226 @@
+"""The pool of render processes.
+
+pebble kills at time limits and starts anew what died. What it does not do is done here: a pool that breaks for good (its last idle process
+was killed, or the forkserver) is replaced and that render tried once more; the queue is bounded; an answer that never comes is given up.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from renderer import walls as render_walls
+from renderer.errors import Busy, RendererError, RenderKilled
+from renderer.limits import Limits
+from renderer.picture.jobs import Header, Job, Made
+from renderer.walls import Walls
+
+# A call may carry many jobs for one original. The first pays for the decode, so the limit does not grow with the twentieth.
+MOST_SHARES = 4
+LOOK_SECONDS = 0.2  # how often a waiting thread asks whether the pool still lives: pebble forgets what is scheduled while it breaks
+GRACE_SECONDS = 5  # pebble's own time limit strikes within 0.1 s, and within 3 s more for a process that will not die
+STOP_SECONDS = 1  # of the time to stop, what is kept for killing; it takes 0.2
+_FORKSERVER_DIED = 255  # what multiprocessing says of a child whose exit status nobody can tell it any more
+
+T = TypeVar("T")
+
+
+class _PoolBroke(Exception):
+    """Nothing is known about the render, only that pebble's pool is of no more use."""
+
+
+@dataclass(frozen=True)
+class Pids:
+    """Process numbers, for tests and `doctor`; `forkserver` is 0 when there is none."""
+
+    forkserver: int
+    render: tuple[int, ...]
+
+
+class Workers:
+    """`seconds`: time limit of one job; `queue`: how many calls may wait; `max_renders`: after so many calls a process is renewed."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        processes: int = 2,
+        seconds: float = 15,
+        queue: int = 64,
+        max_renders: int = 500,
+        walls: Walls = Walls(),
+    ) -> None:
+        self._limits, self._walls = limits, walls
+        self._processes, self._seconds, self._queue, self._max_renders = processes, seconds, queue, max_renders
+        self._changing = threading.Lock()  # held while the pool is looked at or replaced
+        self._pool: ProcessPool | None = None
+        self._stopping = False
+        self._counting = threading.Condition()  # guards the next line
+        self._in_flight = 0
+
+    def start(self) -> None:
+        """Start the forkserver, under a neutral environment, and the render processes."""
+        render_walls.start_children_neutrally()
+        self._usable_pool()
+
+    def render(self, original: Path, jobs: Sequence[Job]) -> list[Made | RendererError]:
+        """What became of each job. Busy when the queue is full, RenderKilled when the render process died or took too long."""
+        shares = min(len(jobs), MOST_SHARES)
+        arguments = original, tuple(jobs), self._limits, self._walls.cpu_seconds * shares
+        return self._run(_render, arguments, self._seconds * shares, tuple(job.target for job in jobs))
+
+    def header(self, original: Path) -> Header:
+        """What the original's header says; BrokenOriginal, Refused, and as `render`."""
+        return self._run(_header, (original, self._limits, self._walls.cpu_seconds), self._seconds, ())
+
+    def pids(self) -> Pids:
+        with self._changing:
+            # pebble does not tell; multiprocessing.active_children() would also reap, in the wrong thread
+            found = tuple(self._pool._pool_manager.worker_manager.workers) if self._pool else ()
+        return Pids(next(filter(None, map(_parent, found)), 0), found)
+
+    def stop(self, seconds: float) -> None:
+        """Take nothing new, let renders in flight end, and after `seconds` at most none is left."""
+        deadline = time.monotonic() + seconds
+        self._stopping = True
+        with self._counting:
+            self._counting.wait_for(lambda: self._in_flight == 0, max(0, seconds - STOP_SECONDS))
+        ending = threading.Thread(target=self._end, daemon=True)
+        ending.start()
+        ending.join(max(0, deadline - time.monotonic()))
+
+    def _end(self) -> None:
+        with self._changing:
+            if self._pool is not None:
+                _retire(self._pool)
+                self._pool = None
+
+    def _run(self, task: Callable[..., T], arguments: tuple[Any, ...], seconds: float, targets: tuple[Path, ...]) -> T:
+        ahead = self._enter()
+        # what an answer may take at worst: everyone ahead uses up the longest limit there is
+        patience = seconds + self._seconds * MOST_SHARES * (ahead // self._processes) + GRACE_SECONDS
+        try:
+            try:
+                return self._run_once(task, arguments, seconds, patience)
+            except _PoolBroke:
+                self._usable_pool()  # the processes of the broken one are gone after this, and write no more
+                for target in targets:
+                    target.unlink(missing_ok=True)
+                return self._run_once(task, arguments, seconds, patience)
+        except _PoolBroke as error:
+            raise RenderKilled(f"the pool of render processes broke twice: {error.__cause__ or error}") from error
+        finally:
+            self._leave()
+
+    def _run_once(self, task: Callable[..., T], arguments: tuple[Any, ...], seconds: float, patience: float) -> T:
+        pool = self._usable_pool()
+        try:
+            future: ProcessFuture[T] = pool.schedule(task, args=arguments, timeout=seconds)
+            _wait(pool, future, patience)
+            return future.result()
+        except TimeoutError as error:
+            if error.args[:1] != ("Task timeout",):  # the disk's, which is an OSError in Python; pebble's has these words
+                raise
+            raise RenderKilled(f"it took more than {seconds:g} seconds") from error
+        except ProcessExpired as error:
+            if error.exitcode == _FORKSERVER_DIED:
+                _give_up(pool)
+                raise _PoolBroke("the forkserver died") from error
+            raise RenderKilled(_obituary(error.exitcode), max(0, -error.exitcode)) from error
+        except BrokenProcessPool as error:
+            raise _PoolBroke(str(error)) from error
+
+    def _enter(self) -> int:
+        """How many are ahead of this call; Busy when they are too many."""
+        with self._counting:
+            if self._in_flight >= self._processes + self._queue:
+                raise Busy("every render process is at work, and the queue is full")
+            self._in_flight += 1
+            return self._in_flight - 1
+
+    def _leave(self) -> None:
+        with self._counting:
+            self._in_flight -= 1
+            self._counting.notify_all()
+
+    def _usable_pool(self) -> ProcessPool:
+        """The pool; a broken one is replaced, and its processes are gone when this returns."""
+        with self._changing:
+            if self._stopping:
+                raise Busy("the render processes are shutting down", 5)
+            if self._pool is None or not self._pool.active:
+                if self._pool is not None:
+                    _retire(self._pool)
+                self._pool = None
+                self._pool = self._new_pool()
+            return self._pool
+
+    def _new_pool(self) -> ProcessPool:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["renderer.workers", "renderer.picture.render"])  # so that a render process is a fork, not an import
+        pool = ProcessPool(self._processes, self._max_renders, render_walls.raise_walls, (self._walls,), context)
+        try:
+            if not pool.active:  # asking starts it
+                raise _PoolBroke("it did not start")
+        except BrokenProcessPool as error:
+            raise _PoolBroke(str(error)) from error
+        return pool
+
+
+def _render(original: Path, jobs: Sequence[Job], limits: Limits, cpu_seconds: int) -> list[Made | RendererError]:
+    """In a render process. The import stands here so that the front, which imports this module, loads no codec."""
+    from renderer.picture.render import render_all
+
+    render_walls.allow_cpu(cpu_seconds)
+    return render_all(original, jobs, limits)
+
+
+def _header(original: Path, limits: Limits, cpu_seconds: int) -> Header:
+    from renderer.picture.render import read_header
+
+    render_walls.allow_cpu(cpu_seconds)
+    return read_header(original, limits)
+
+
+def _wait(pool: ProcessPool, future: ProcessFuture[T], patience: float) -> None:
+    """Until `future` is done; _PoolBroke when it never will be."""
+    deadline = time.monotonic() + patience
+    while not wait([future], LOOK_SECONDS).done:
+        if time.monotonic() > deadline:
+            _give_up(pool)  # a process died holding pebble's lock, or was stopped: the next look replaces the pool
+        if not pool.active:
+            raise _PoolBroke("no answer")
+
+
+def _retire(pool: ProcessPool) -> None:
+    """Kill what is left of a pool."""
+    _give_up(pool)
+    with suppress(RuntimeError, OSError):  # a process that does not even die by SIGKILL waits for the disk, and will
+        pool.join()
+
+
+def _give_up(pool: ProcessPool) -> None:
+    stop: Callable[[], None] = pool.stop  # pebble leaves it untyped
+    stop()
+
+
+def _obituary(exitcode: int) -> str:
+    return f"killed by signal {-exitcode}" if exitcode < 0 else f"it ended with status {exitcode}"
+
+
+def _parent(pid: int) -> int:
+    """The parent of a process by /proc; 0 when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return 0
+    return int(status.rpartition(")")[2].split()[1])

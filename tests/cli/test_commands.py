@@ -1,0 +1,196 @@
+"""The command line, as a process: output, exit codes, and one clear sentence for what cannot be."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from renderer.cli import COMMANDS
+from tests.e2e.site import jpeg
+from tests.e2e.test_up import onmiss
+from tests.servers import find_program
+
+ID = "VGMT4NSHA2AWVOR6EVYXQUGCNSONBWE501"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_every_command_has_help_and_takes_config_and_root(root: Path, command: str) -> None:
+    shown = onmiss(root, command, "--help")
+    assert shown.returncode == 0
+    assert "--config" in shown.stdout
+    assert "--root" in shown.stdout
+
+
+def test_the_overview_lists_every_command_with_a_sentence() -> None:
+    shown = subprocess.run([sys.executable, "-m", "renderer", "--help"], capture_output=True, text=True, check=True)
+    for command in COMMANDS:
+        assert re.search(rf"^    {command}\s+[A-Z][a-z]+ ", shown.stdout, re.MULTILINE), command
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "path"),
+    [
+        ("150x150!", (), f"/150x150!/{ID}.jpeg"),
+        ("thumb", ("--format", "webp"), f"/thumb/{ID}.webp"),
+        ("o", (), f"/o/{ID}.jpeg"),
+        ("rotate-90_fit-10x10_q80", (), f"/i/huimages/{ID}/rotate-90_fit-10x10_q80.jpg"),
+    ],
+)
+def test_url_prints_a_url_that_we_would_read(root: Path, size: str, options: tuple[str, ...], path: str) -> None:
+    assert onmiss(root, "url", ID, size, *options).stdout == f"http://127.0.0.1:8080{path}\n"
+
+
+def test_url_signs_where_keys_are_set(root: Path) -> None:
+    printed = onmiss(root, "url", ID, "150x150!", environ={"ONMISS_SIGNING__KEYS": "[a key of the operator's]"}).stdout
+    assert "/150x150!~" in printed
+
+
+@pytest.mark.parametrize(
+    "words", [(ID, "0x0"), ("nope", "150x150"), (ID, "150x150", "--namespace", "nope")], ids=["size", "id", "namespace"]
+)
+def test_what_cannot_be_is_one_clear_sentence(root: Path, words: tuple[str, ...]) -> None:
+    tried = onmiss(root, "url", *words)
+    assert tried.returncode in (1, 2)
+    assert tried.stderr.startswith("onmiss: ")
+    assert "expected" in tried.stderr
+    assert len(tried.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "output", "options", "form", "expected"),
+    [
+        ("300x200!", "a.jpg", (), "JPEG", (300, 200)),
+        ("300x200", "b.webp", (), "WEBP", (266, 200)),
+        ("rotate-90_fit-100x", "c.png", (), "PNG", (100, 133)),
+        ("square", "d.out", ("--format", "avif", "--quality", "40"), "AVIF", (75, 75)),
+        ("full", "e.gif", (), "GIF", (640, 480)),
+    ],
+    ids=["fill", "fit", "recipe", "name-and-format", "full"],
+)
+def test_render_makes_what_the_server_would(
+    root: Path, size: str, output: str, options: tuple[str, ...], form: str, expected: tuple[int, int]
+) -> None:
+    (root / "photo.jpg").write_bytes(jpeg())
+    made = onmiss(root, "render", "photo.jpg", "--size", size, *options, "-o", output)
+    assert made.returncode == 0, made.stderr
+    with Image.open(root / output) as image:
+        assert (image.format, image.size) == (form, expected)
+    assert not list(root.glob(".onmiss-*"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"no picture at all, really", ("--size", "10x10")), (jpeg(), ("--size", "0x0")), (jpeg(), ("--size", "9999x9999"))],
+    ids=["no-picture", "bad-size", "too-large"],
+)
+def test_render_refuses_with_a_sentence_and_leaves_nothing(root: Path, content: bytes, words: tuple[str, ...]) -> None:
+    (root / "photo.jpg").write_bytes(content)
+    tried = onmiss(root, "render", "photo.jpg", *words, "-o", "out.jpg")
+    assert tried.returncode == 1
+    assert "expected" in tried.stderr
+    assert not (root / "out.jpg").exists()
+    assert not list(root.glob(".onmiss-*"))
+
+
+def test_import_twice_stores_once_and_keeps_the_time(root: Path) -> None:
+    import os
+
+    photo = root / "photo.jpg"
+    photo.write_bytes(jpeg())
+    os.utime(photo, (1_200_000_000, 1_200_000_000))
+    lines = [onmiss(root, "import", "photo.jpg").stdout for _ in range(2)]
+    assert lines[0] == lines[1] != ""
+    (stored,) = (path for path in (root / "originals").rglob("*01") if path.is_file())
+    assert stored.read_bytes() == photo.read_bytes()
+    assert stored.stat().st_mtime == 1_200_000_000
+
+
+@pytest.mark.feature(94)
+def test_nginx_accepts_the_configuration_that_is_printed(root: Path) -> None:
+    program = find_program("nginx", "apt-get install nginx-light")
+    printed = onmiss(root, "nginx")
+    assert printed.returncode == 0, printed.stderr
+    for directory in ("run/nginx", "logs"):
+        (root / directory).mkdir(parents=True, exist_ok=True)
+    (root / "nginx.conf").write_text(printed.stdout)
+    command = [program, "-t", "-q", "-e", "stderr", "-c", str(root / "nginx.conf")]
+    tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert tried.returncode == 0, tried.stderr
+
+
+def test_config_reads_back_what_it_prints(root: Path) -> None:
+    printed = onmiss(root, "config")
+    assert printed.returncode == 0
+    (root / "again.yaml").write_text(printed.stdout)
+    again = onmiss(root, "config", "--config", str(root / "again.yaml"))
+    assert again.stdout == printed.stdout
+
+
+def test_an_unknown_key_names_its_path_and_the_cure(root: Path) -> None:
+    (root / "bad.yaml").write_text("cache: {rooot: /tmp/x}\n")
+    tried = onmiss(root, "config", "--config", str(root / "bad.yaml"))
+    assert tried.returncode == 2
+    assert "cache.rooot" in tried.stderr
+    assert "root" in tried.stderr.replace("cache.rooot", "")
+
+
+def test_R3_R25_doctor_prints_versions_and_touches_everything(root: Path) -> None:
+    seen = onmiss(root, "doctor")
+    assert seen.returncode == 0, seen.stdout + seen.stderr
+    for named in ("nginx ", "flup ", "pillow ", "webp ", "jpeg", "avif", "is writable", "one file system", "disk:"):
+        assert named in seen.stdout, named
+    assert "Traceback" not in seen.stderr
+
+
+def test_doctor_fails_where_something_is_not_well(root: Path) -> None:
+    seen = onmiss(root, "doctor", environ={"ONMISS_NGINX__PROGRAM": "no-such-nginx"})
+    assert seen.returncode == 1
+    assert "FAIL no 'no-such-nginx' found" in seen.stdout
+
+
+def test_R3_doctor_fails_below_the_floor_of_a_codec(monkeypatch: pytest.MonkeyPatch) -> None:
+    from renderer.cli import doctor
+
+    monkeypatch.setattr(doctor, "PILLOW_FLOOR", (999, 0))
+    assert any(well is False and "pillow" in sentence for sentence, well in doctor._codecs())
+
+
+def test_quarantine_is_listed_and_cleared(root: Path) -> None:
+    from renderer.config import Config
+    from renderer.wiring import Wiring
+
+    config = Config.load(None, root, {})
+    ref = config.namespaces_built()["huimages"].ref(ID)
+    Wiring(config).quarantine.strike(ref, "a truncated file")
+    listed = onmiss(root, "quarantine", "list").stdout
+    assert f"huimages/{ID}\tall\t1 tries" in listed
+    assert "a truncated file" in listed
+    assert onmiss(root, "quarantine", "clear", f"huimages/{ID}").stdout == "1 records cleared\n"
+    assert onmiss(root, "quarantine", "list").stdout == ""
+
+
+def test_version_prints_the_version(root: Path) -> None:
+    assert onmiss(root, "version").stdout.startswith("onmiss 0.")
+
+
+def test_log_lines_can_be_json(tmp_path: Path) -> None:
+    from tests.e2e.site import running
+
+    with running(tmp_path / "site", {"log": {"format": "json"}}) as site:
+        name = site.put(jpeg()).name
+        site.get(f"/150x150/{name}.jpeg")
+        lines = [json.loads(line) for line in site.log.read_text().splitlines()]
+    (miss,) = (line for line in lines if line["logger"] == "renderer.misses")
+    assert (miss["method"], miss["status"], miss["url"]) == ("GET", 200, f"/150x150/{name}.jpeg")
+    assert {"wait", "fetch", "decode", "operations", "encode", "publish", "bytes"} <= set(miss)

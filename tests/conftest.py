@@ -1,0 +1,39 @@
+"""What every test may rely on: an environment of nobody's, free ports, the corpus of pictures, the record of features."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.features import FeatureRecord
+
+TOP = Path(__file__).resolve().parent.parent
+_FOREIGN = ("ONMISS_", "AWS_", "BOTO_")  # settings of whoever runs the tests are none of ours
+_OURS = ("ONMISS_CORPUS", "ONMISS_GOLDEN")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in list(os.environ):
+        if name.startswith(_FOREIGN) and name not in _OURS:
+            del os.environ[name]
+    config.pluginmanager.register(FeatureRecord(config), "features")
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port of the loopback on which nobody listens just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """A directory of real pictures, good and hostile: ONMISS_CORPUS, or what stands beside the repository."""
+    found = Path(os.environ.get("ONMISS_CORPUS") or TOP.parent / "shared/corpus")
+    if not found.is_dir():
+        pytest.skip(f"expected the corpus of pictures in {found}; ONMISS_CORPUS names another place")
+    return found

@@ -1,0 +1,66 @@
+"""The service and the admin host: everything is the renderer's, and who may ask is nginx's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.nginx.answering import Params
+from tests.nginx.asking import ask
+from tests.nginx.standing import Standing, settled, standing
+
+
+def echo(params: Params) -> str:
+    return "Content-Type: application/json\r\nCache-Control: private\r\nX-Content-Type-Options: nosniff\r\n\r\n" + json.dumps(params)
+
+
+@pytest.fixture(scope="module")
+def echoing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    with standing(settled(tmp_path_factory.mktemp("hosts"), {"limits": {"max_original_bytes": 1000}}), echo) as site:
+        yield site
+
+
+def test_the_service_host_passes_everything_to_the_renderer(echoing: Standing) -> None:
+    answered = ask(
+        echoing.port + 1,
+        "/image/x%20y/?a=b",
+        "POST",
+        {"Cookie": "_hda=1", "Content-Type": "text/x", "Proxy": "x", "Content-Length": "3"},
+        b"abc",
+    )
+    asked = json.loads(answered.body)
+    assert (asked["ONMISS_HOST"], asked["REQUEST_METHOD"], asked["PATH_INFO"], asked["QUERY_STRING"]) == (
+        "service",
+        "POST",
+        "/image/x y/",
+        "a=b",
+    )
+    assert (asked["CONTENT_TYPE"], asked["CONTENT_LENGTH"], asked["HTTP_COOKIE"]) == ("text/x", "3", "_hda=1")
+    assert "HTTP_PROXY" not in asked
+    assert [value for name, value in answered.headers if name == "cache-control"] == ["private"]
+    assert [value for name, value in answered.headers if name == "x-content-type-options"] == ["nosniff"]
+
+
+def test_the_service_host_takes_an_original_and_a_form_but_no_more(echoing: Standing) -> None:
+    fits, large = 1_001_000, 1_001_001
+    assert ask(echoing.port + 1, "/", "POST", {"Content-Length": str(fits)}, bytes(fits)).status == 200
+    answered = ask(echoing.port + 1, "/", "POST", {"Content-Length": str(large)})
+    assert (answered.status, answered["content-type"], answered["cache-control"]) == (413, "text/plain; charset=utf-8", "no-store")
+
+
+def test_the_admin_host_has_nginxs_figures_and_the_renderers(echoing: Standing) -> None:
+    figures = ask(echoing.port + 2, "/nginx_status")
+    assert (figures.status, figures["cache-control"], figures["x-content-type-options"]) == (200, "no-store", "nosniff")
+    assert figures.body.startswith(b"Active connections:")
+    assert json.loads(ask(echoing.port + 2, "/").body)["ONMISS_HOST"] == "admin"
+
+
+@pytest.mark.parametrize("offset", [1, 2], ids=["service", "admin"])
+def test_without_a_renderer_they_are_busy_in_plain_text(tmp_path: Path, offset: int) -> None:
+    with standing(settled(tmp_path)) as site:
+        answered = ask(site.port + offset, "/")
+    assert (answered.status, answered["retry-after"], answered["cache-control"]) == (503, "1", "no-store")
+    assert (answered["content-type"], answered["x-content-type-options"]) == ("text/plain; charset=utf-8", "nosniff")

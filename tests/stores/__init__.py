@@ -1,0 +1,1 @@
+"""Stores: one contract for all, then what is special about each."""

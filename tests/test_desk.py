@@ -1,0 +1,83 @@
+"""Orders: one future per rendition, one maker per original, bounds on who may wait."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from renderer.box import Box
+from renderer.desk import Desk
+from renderer.errors import Busy, NotFound
+from renderer.formats import JPEG
+from renderer.ops import Fit
+from renderer.recipe import Output, Recipe
+from renderer.rendition import NAMINGS, Namespace, Ref, Rendition
+
+SPACE = Namespace("huimages", NAMINGS["sha1"])
+REF = SPACE.ref("VGMT4NSHA2AWVOR6EVYXQUGCNSONBWE501")
+OTHER = SPACE.ref("FKXGYNOJJ7H3IFO35FPUBC445EPOQRXN01")
+
+
+def rendition(side: int, ref: Ref = REF) -> Rendition:
+    return Rendition(ref, Recipe.of([Fit(Box(side, side))], Output(JPEG, 75)))
+
+
+def test_equal_wishes_share_one_order_and_one_maker() -> None:
+    desk = Desk(10, 5)
+    first, needs_maker = desk.place(rendition(1))
+    second, needs_another = desk.place(rendition(1))
+    third, needs_third = desk.place(rendition(2))
+    assert first is second
+    assert third is not first
+    assert (needs_maker, needs_another, needs_third) == (True, False, False)
+
+
+def test_other_originals_find_makers_of_their_own() -> None:
+    desk = Desk(10, 5)
+    desk.place(rendition(1))
+    assert desk.place(rendition(1, OTHER))[1]
+
+
+def test_a_maker_takes_what_came_meanwhile_and_then_may_go() -> None:
+    desk = Desk(10, 5)
+    for side in (1, 2, 3):
+        desk.place(rendition(side))
+    assert [len(desk.take(REF, 2)), len(desk.take(REF, 2)), len(desk.take(REF, 2))] == [2, 1, 0]
+    assert desk.place(rendition(4))[1]
+
+
+def test_an_order_in_work_is_joined_not_placed_again() -> None:
+    desk = Desk(10, 5)
+    order, _ = desk.place(rendition(1))
+    (taken,) = desk.take(REF, 8)
+    joined, needs_maker = desk.place(rendition(1))
+    desk.settle(taken, Path("/made"))
+    assert joined is order
+    assert not needs_maker
+    assert order.made.result(0) == Path("/made")
+
+
+def test_when_a_maker_fails_so_do_the_orders_it_had_not_taken() -> None:
+    desk = Desk(10, 5)
+    order, _ = desk.place(rendition(1))
+    desk.give_up(REF, NotFound(REF))
+    with pytest.raises(NotFound):
+        order.made.result(0)
+    assert desk.place(rendition(1))[1]
+
+
+def test_too_many_for_one_original_are_sent_away_others_are_not() -> None:
+    desk = Desk(10, 1)
+    with desk.seat(REF), desk.seat(OTHER):
+        with pytest.raises(Busy), desk.seat(REF):
+            pass
+        assert desk.load()["waiting"] == 2
+    with desk.seat(REF):
+        assert desk.load()["waiting"] == 1
+
+
+def test_too_many_in_all_are_sent_away() -> None:
+    desk = Desk(1, 1)
+    with desk.seat(REF), pytest.raises(Busy), desk.seat(OTHER):
+        pass

@@ -1,0 +1,265 @@
+"""The use case, with a real cache and real claims; the workers are an in-process implementation that writes what it was asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from renderer.box import Box
+from renderer.cache import Cache
+from renderer.errors import BrokenOriginal, Busy, NotAllowed, NotFound, Refused, RendererError, RenderKilled, StoreGarbled
+from renderer.formats import JPEG
+from renderer.limits import Limits
+from renderer.messages import Show
+from renderer.ops import Fit
+from renderer.originals import Home, Originals
+from renderer.picture.jobs import Job, Made
+from renderer.quarantine import Quarantine
+from renderer.recipe import Output, Recipe
+from renderer.rendition import NAMINGS, Alias, Namespace, Rendition
+from renderer.service import Bounds, Service
+from renderer.signing import sign
+from renderer.stores import Facts
+from renderer.stores.memory import MemoryStore
+from tests.waiting import wait_until
+
+SPACE = Namespace("huimages", NAMINGS["sha1"])
+REF = SPACE.ref("FKXGYNOJJ7H3IFO35FPUBC445EPOQRXN01")  # of b"hello world"
+OTHER = SPACE.ref("VGMT4NSHA2AWVOR6EVYXQUGCNSONBWE501")  # of b"abc"
+CONTENTS = {REF: b"hello world", OTHER: b"abc"}
+
+
+class InlineWorkers:
+    """Writes each recipe's spelling to its target; `before` is called first and may wait or raise."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.before: Callable[[Path, Sequence[Job]], None] = lambda original, jobs: None
+        self.outcome: RendererError | None = None
+
+    def render(self, original: Path, jobs: Sequence[Job]) -> list[Made | RendererError]:
+        self.calls.append([job.recipe.spell() for job in jobs])
+        self.before(original, jobs)
+        if self.outcome:
+            return [self.outcome for _ in jobs]
+        for job in jobs:
+            job.target.write_text(job.recipe.spell())
+        return [Made("jpg", 1, {"decode": 1.0}) for _ in jobs]
+
+
+class CountingStore(MemoryStore):
+    """Counts fetches; `gate` may hold one up."""
+
+    gets = 0
+    gate: Callable[[str], None] = staticmethod(lambda key: None)
+
+    def get(self, key: str, target: Path, max_bytes: int) -> Facts | None:
+        self.gets += 1
+        self.gate(key)
+        return super().get(key, target, max_bytes)
+
+
+class House:
+    """A service with everything around it."""
+
+    def __init__(self, tmp_path: Path, keys: Sequence[bytes] = (), limits: Limits = Limits(), bounds: Bounds = Bounds(8, 4, 5)) -> None:
+        self.store, self.workers = CountingStore(name="far"), InlineWorkers()
+        for ref, content in CONTENTS.items():
+            path = tmp_path / ref.name
+            path.write_bytes(content)
+            self.store.put(ref.name, path, Facts(len(content), 1_000_000_000))
+        self.cache = Cache(tmp_path / "cache", "1")
+        self.cache.prepare()
+        self.originals = Originals({"huimages": Home(SPACE, self.store)}, tmp_path / "copies", limits)
+        self.quarantine = Quarantine(tmp_path / "quarantine", {})
+        self.service = Service(self.cache, self.originals, self.workers, self.quarantine, limits, keys, bounds)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def show(side: int = 150, ref=REF, signature: str = "") -> Show:
+    rendition = Rendition(ref, Recipe.of([Fit(Box(side, side))], Output(JPEG, 75)))
+    alias = Alias(f"~{side}x{side}", "jpeg")
+    return Show(rendition, str(alias), alias, signature)
+
+
+def test_a_miss_becomes_a_file_and_an_alias_and_is_made_once(house: House) -> None:
+    produced = house.service.produce(show())
+    assert produced.path.read_text() == "fit-150x150_q75"
+    assert produced.path.with_name("~150x150.jpeg").samefile(produced.path)
+    assert {"fetch", "decode", "publish", "wait"} <= set(produced.milliseconds)
+    again = house.service.produce(show())
+    assert again.path == produced.path
+    assert not again.milliseconds
+    assert len(house.workers.calls) == 1
+
+
+def test_a_file_made_under_another_name_only_gets_the_alias(house: House) -> None:
+    path = house.service.produce(show()).path
+    path.with_name("~150x150.jpeg").unlink()
+    house.service.produce(show())
+    assert path.with_name("~150x150.jpeg").exists()
+    assert len(house.workers.calls) == 1
+
+
+@pytest.mark.feature(54)
+def test_many_misses_of_one_url_are_one_fetch_and_one_render(house: House) -> None:
+    started, go = threading.Barrier(4), threading.Event()
+    house.store.gate = lambda key: go.wait(5) and None  # type: ignore[method-assign]
+
+    def ask() -> Path:
+        started.wait(5)
+        return house.service.produce(show()).path
+
+    with ThreadPoolExecutor(4) as clients:
+        asked = [clients.submit(ask) for _ in range(4)]
+        wait_until(lambda: house.service.load()["waiting"] == 4, what="four waiters")
+        go.set()
+        assert len({each.result(5) for each in asked}) == 1
+    assert (house.store.gets, len(house.workers.calls)) == (1, 1)
+
+
+def test_many_sizes_of_one_cold_original_are_one_fetch(house: House) -> None:
+    go = threading.Event()
+    house.store.gate = lambda key: go.wait(5) and None  # type: ignore[method-assign]
+    with ThreadPoolExecutor(4) as clients:
+        asked = [clients.submit(house.service.produce, show(side)) for side in (1, 2, 3, 4)]
+        wait_until(lambda: house.service.load()["waiting"] == 4, what="four waiters")
+        go.set()
+        assert len({each.result(5).path for each in asked}) == 4
+    assert house.store.gets == 1
+    assert len(house.workers.calls) == 1
+
+
+def test_a_hanging_original_holds_up_nobody_else_and_its_crowd_is_sent_away(house: House) -> None:
+    go = threading.Event()
+    house.store.gate = lambda key: go.wait(5) and None if key == REF.name else None  # type: ignore[method-assign]
+    with ThreadPoolExecutor(4) as clients:
+        hanging = [clients.submit(house.service.produce, show(side)) for side in (1, 2, 3, 4)]
+        wait_until(lambda: house.service.load()["waiting"] == 4, what="four waiters")
+        with pytest.raises(Busy):
+            house.service.produce(show(5))
+        assert house.service.produce(show(ref=OTHER)).path.exists()
+        go.set()
+        assert all(each.result(5).path.exists() for each in hanging)
+
+
+def test_a_wait_that_runs_out_is_busy_and_the_rendition_is_made_all_the_same(tmp_path: Path) -> None:
+    house, go = House(tmp_path, bounds=Bounds(8, 4, 0.05)), threading.Event()
+    house.store.gate = lambda key: go.wait(5) and None  # type: ignore[method-assign]
+    with pytest.raises(Busy):
+        house.service.produce(show())
+    go.set()
+    wait_until(lambda: house.cache.find(show().rendition), what="the rendition")
+
+
+def test_a_missing_original_is_not_found_and_leaves_nothing(house: House) -> None:
+    absent = SPACE.ref("A" * 32 + "01")
+    with pytest.raises(NotFound):
+        house.service.produce(show(ref=absent))
+    assert not list(house.cache.files.rglob("*"))
+
+
+def test_one_failing_render_fails_alone(house: House) -> None:
+    house.workers.outcome = Refused("too wide")
+    with pytest.raises(Refused):
+        house.service.produce(show())
+    house.workers.outcome = None
+    assert house.service.produce(show()).path.exists()
+
+
+def test_a_broken_original_is_quarantined_and_not_read_again(house: House) -> None:
+    house.workers.outcome = BrokenOriginal("a truncated file")
+    for _ in range(3):
+        with pytest.raises(BrokenOriginal):
+            house.service.produce(show())
+    assert len(house.workers.calls) == 1
+    assert [record.reason for record in house.quarantine] == ["a truncated file"]
+
+
+def test_bytes_that_are_not_the_originals_are_not_held_against_it(house: House) -> None:
+    house.service.produce(show(1))  # now there is a local copy
+
+    def rot(original: Path, jobs: Sequence[Job]) -> None:
+        original.write_bytes(b"rotten")
+
+    house.workers.before, house.workers.outcome = rot, BrokenOriginal("no picture")
+    with pytest.raises(StoreGarbled):
+        house.service.produce(show(2))
+    assert not list(house.quarantine)
+    house.workers.before, house.workers.outcome = (lambda original, jobs: None), None
+    assert house.service.produce(show(2)).path.exists()  # fetched anew
+
+
+@pytest.mark.feature(27)
+def test_R23_an_original_that_kills_its_render_process_does_so_once_per_backoff(house: House) -> None:
+    def crash(original: Path, jobs: Sequence[Job]) -> None:
+        raise RenderKilled("signal SIGSEGV", 11)
+
+    house.workers.before = crash
+    with pytest.raises(RenderKilled):
+        house.service.produce(show(1))
+    for side in (1, 2, 3):
+        with pytest.raises(BrokenOriginal):
+            house.service.produce(show(side))
+    assert len(house.workers.calls) == 1
+
+
+def test_a_wish_that_was_too_much_is_held_back_and_the_others_are_not(house: House) -> None:
+    def hang_while_encoding(original: Path, jobs: Sequence[Job]) -> None:
+        jobs[0].target.write_bytes(b"half")
+        raise RenderKilled("time limit", 0)
+
+    house.workers.before = hang_while_encoding
+    with pytest.raises(RenderKilled):
+        house.service.produce(show(1))
+    house.workers.before = lambda original, jobs: None
+    with pytest.raises(BrokenOriginal):
+        house.service.produce(show(1))
+    assert house.service.produce(show(2)).path.exists()
+    assert not list((house.cache.root / "tmp").iterdir())
+
+
+def test_a_bug_in_a_render_is_no_error_of_ours_and_leaves_nothing(house: House) -> None:
+    def bug(original: Path, jobs: Sequence[Job]) -> None:
+        raise ZeroDivisionError
+
+    house.workers.before = bug
+    with pytest.raises(ZeroDivisionError):
+        house.service.produce(show())
+    assert house.service.load() == {"waiting": 0, "originals": 0}
+    house.workers.before = lambda original, jobs: None
+    assert house.service.produce(show()).path.exists()
+
+
+@pytest.mark.feature(24)
+def test_a_size_above_the_limit_is_refused_before_a_byte_is_fetched(tmp_path: Path) -> None:
+    house = House(tmp_path, limits=Limits(max_side_out=1000))
+    with pytest.raises(Refused):
+        house.service.produce(show(1001))
+    assert house.store.gets == 0
+
+
+@pytest.mark.feature(26)
+def test_only_a_miss_needs_a_signature_and_it_is_checked_before_a_fetch(tmp_path: Path) -> None:
+    house = House(tmp_path, keys=[b"new key", b"old key"])
+    with pytest.raises(NotAllowed):
+        house.service.produce(show())
+    assert house.store.gets == 0
+    wish = show().wish
+    assert house.service.produce(show(signature=sign(b"old key", REF, wish))).path.exists()
+    assert house.service.produce(show(signature=sign(b"new key", REF, wish))).path.exists()
+
+
+def test_a_purge_during_a_render_wins(house: House) -> None:
+    house.workers.before = lambda original, jobs: house.cache.forget(REF) and None
+    with pytest.raises(Busy, match="purged"):
+        house.service.produce(show())
+    assert house.cache.find(show().rendition) is None

@@ -1,0 +1,76 @@
+"""Every error has a status, and none is cached for long."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+
+import pytest
+
+from renderer import errors
+from renderer.errors import RendererError
+from renderer.web import failures
+
+SAMPLES = [
+    errors.BadRequest("expected X for Y, got Z"),
+    errors.NotUnderstood("File not found"),
+    errors.MethodNotAllowed("POST", ("GET", "HEAD")),
+    errors.NotAllowed("expected a signature"),
+    errors.TokenNeeded("expected a token"),
+    errors.Conflict("changed meanwhile"),
+    errors.Refused("too wide"),
+    errors.TooManyBytes("too many bytes"),
+    errors.NotFound("p/x"),
+    errors.Gone("p/x"),
+    errors.BrokenOriginal("an empty file", 60),
+    errors.RenderKilled("time limit", 0),
+    errors.StoreUnavailable("archive", "connection refused by 10.0.0.1"),
+    errors.StoreRefused("archive", "403 for AKIA"),
+    errors.StoreGarbled("archive", "truncated"),
+    errors.StoreSlow("archive", "no answer"),
+    errors.Busy("too many wait", 2),
+    errors.NoSpace("the disk is full", 10),
+]
+IDS = [type(sample).__name__ for sample in SAMPLES]
+
+
+def test_every_error_that_a_request_can_meet_has_a_status_of_its_own_or_its_parents() -> None:
+    classes = {value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, RendererError)}
+    at_start_only = {RendererError, errors.ConfigError}
+    assert classes - at_start_only == {type(sample) for sample in SAMPLES}
+    assert all(any(parent in failures.STATUS for parent in kind.__mro__) for kind in classes - at_start_only)
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=IDS)
+def test_no_error_is_cached_for_more_than_seconds(error: RendererError) -> None:
+    reply = failures.reply_to(error)
+    caching = dict(reply.headers)["Cache-Control"]
+    assert caching == ("max-age=10" if reply.status == 404 else "no-store")
+    assert dict(reply.headers)["Content-Type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("error", [error for error in SAMPLES if failures.status_of(error) in (502, 503)], ids=lambda e: type(e).__name__)
+def test_what_may_pass_says_when_to_try_again_and_tells_nothing_of_what_is_behind_us(error: RendererError) -> None:
+    reply = failures.reply_to(error)
+    assert int(dict(reply.headers)["Retry-After"]) > 0
+    assert not any(secret in reply.body for secret in (b"10.0.0.1", b"AKIA", b"archive"))
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=IDS)
+def test_errors_come_home_from_a_render_process_as_they_left(error: RendererError) -> None:
+    home = pickle.loads(pickle.dumps(error))
+    assert type(home) is type(error)
+    assert str(home) == str(error)
+    assert vars(home) == vars(error)
+
+
+def test_405_says_what_is_allowed() -> None:
+    reply = failures.reply_to(errors.MethodNotAllowed("POST", ("GET", "HEAD")))
+    assert (reply.status, dict(reply.headers)["Allow"]) == (405, "GET, HEAD")
+
+
+def test_an_unknown_class_is_a_500() -> None:
+    class Novel(RendererError):
+        """An error that nobody gave a row."""
+
+    assert failures.status_of(Novel()) == 500
