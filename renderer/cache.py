@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 
 from renderer import locks
 from renderer.errors import Busy, NoSpace
+from renderer.placing import place
 from renderer.rendition import Alias, Ref, Rendition
 
 Mark = tuple[int, int] | None  # which tombstone stood when the work began: inode and nanoseconds
@@ -95,7 +96,7 @@ class Cache:
                 with locks.held(self._claims, _offset("publish", rendition.ref)):
                     if self.mark(rendition.ref) != mark:
                         raise Busy(f"{rendition.ref} was purged meanwhile")
-                    return self._rename(made, self._directory(rendition.ref) / rendition.file_name(extension))
+                    return place(made, self._directory(rendition.ref) / rendition.file_name(extension))
         finally:
             made.unlink(missing_ok=True)
 
@@ -122,11 +123,9 @@ class Cache:
         """
         grave = self._trash / self.temporary().name
         with locks.held(self._claims, _offset("publish", ref)):
-            tombstone = self._tombstone(ref)
-            tombstone.parent.mkdir(parents=True, exist_ok=True)
             fresh = self.temporary()
             fresh.touch()
-            fresh.rename(tombstone)
+            place(fresh, self._tombstone(ref))
             try:
                 self._directory(ref).rename(grave)
             except FileNotFoundError:
@@ -145,13 +144,6 @@ class Cache:
     def _tombstone(self, ref: Ref) -> Path:
         digest = hashlib.sha256(str(ref).encode()).hexdigest()
         return self._tombstones / digest[:2] / digest
-
-    def _rename(self, made: Path, final: Path) -> Path:
-        for _ in range(20):  # a pruner may remove the empty directories between any two of our calls
-            with contextlib.suppress(FileNotFoundError):
-                final.parent.mkdir(parents=True, exist_ok=True)
-                return made.rename(final)
-        raise Busy(f"the directory of {final.name} is being removed")
 
 
 def _offset(purpose: str, ref: Ref) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from renderer.errors import BadRequest, NotFound, StoreGarbled
 from renderer.limits import Limits
+from renderer.placing import place
 from renderer.rendition import Namespace, Ref
 from renderer.stores import Facts, OnDisk, Store
 
@@ -95,10 +96,7 @@ class Originals:
     def _keep(self, home: Home, ref: Ref) -> Local:
         with self._fetched(home, ref) as fetched:
             self.verify(ref, fetched.path)
-            copy = self._copy(ref)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            fetched.path.rename(copy)
-            return Local(copy, fetched.time)
+            return Local(place(fetched.path, self._copy(ref)), fetched.time)
 
     @contextlib.contextmanager
     def _fetched(self, home: Home, ref: Ref) -> Iterator[Local]:

@@ -73,8 +73,9 @@ class Wiring:
 
     @cached_property
     def front(self) -> Front:
-        images = Images(self.service, self.cache, self.config.terms())
-        pages = browser.create(self.originals, self.config.namespaces_built(), self.config.hosts.images.base_url())
+        terms = self.config.terms()
+        images = Images(self.service, self.cache, terms)
+        pages = browser.create(self.originals, terms, self.config.hosts.images.base_url(), self.config.signing_keys())
         return Front({"images": images, "service": pages.wsgi_app, "admin": Admin(self.load)})
 
     def load(self) -> dict[str, Any]:

@@ -41,9 +41,9 @@ class _PoolBroke(Exception):
 
 @dataclass(frozen=True)
 class Pids:
-    """Process numbers, for tests and `doctor`; `forkserver` is 0 when there is none."""
+    """Process numbers, for tests and `doctor`; `forkserver` is None while no render process is there to ask for its parent."""
 
-    forkserver: int
+    forkserver: int | None
     render: tuple[int, ...]
 
 
@@ -86,7 +86,7 @@ class Workers:
         with self._changing:
             # pebble does not tell; multiprocessing.active_children() would also reap, in the wrong thread
             found = tuple(self._pool._pool_manager.worker_manager.workers) if self._pool else ()
-        return Pids(next(filter(None, map(_parent, found)), 0), found)
+        return Pids(next(filter(None, map(_parent, found)), None), found)
 
     def stop(self, seconds: float) -> None:
         """Take nothing new, let renders in flight end, and after `seconds` at most none is left."""
@@ -217,10 +217,10 @@ def _obituary(exitcode: int) -> str:
     return f"killed by signal {-exitcode}" if exitcode < 0 else f"it ended with status {exitcode}"
 
 
-def _parent(pid: int) -> int:
-    """The parent of a process by /proc; 0 when it is gone."""
+def _parent(pid: int) -> int | None:
+    """The parent of a process by /proc; None when it is gone."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
     except OSError:
-        return 0
+        return None
     return int(status.rpartition(")")[2].split()[1])

@@ -168,7 +168,9 @@ def test_publishing_survives_a_pruner_that_removes_empty_directories(cache: Cach
         pruner = pool.submit(remove_directories)
         try:
             for _ in range(200):
-                publish(cache).unlink()
+                path = publish(cache)
+                assert path.exists()
+                path.unlink()
         finally:
             stop.set()
         pruner.result()

@@ -111,6 +111,10 @@ def busy_with(workers: Workers) -> int:
     return wait_until(lambda: next((pid for pid in workers.pids().render if opens(pid)), 0), what="a process that hangs")
 
 
+def forkserver(workers: Workers) -> int:
+    return wait_until(lambda: workers.pids().forkserver or 0, what="a forkserver")
+
+
 def assert_answers(workers: Workers, original: Path, job: Job) -> None:
     [made] = workers.render(original, [job])
     assert isinstance(made, Made)
@@ -182,14 +186,14 @@ def test_an_idle_process_that_was_killed_long_ago_costs_nobody_anything(start: S
 
 
 def test_a_forkserver_that_is_killed_costs_nobody_anything(start: Start, original: Path, job: Jobs) -> None:
-    workers = start(processes=2)
-    for _ in range(2):
-        before = workers.pids()
-        os.kill(before.forkserver, signal.SIGKILL)
+    workers, known = start(processes=2), set[int | None]()
+    for _ in range(3):
+        wait_until(lambda: workers.header(original) and workers.pids().forkserver not in (None, *known), what="a new forkserver")
+        pids = workers.pids()
+        known.add(pids.forkserver)
+        os.kill(forkserver(workers), signal.SIGKILL)
         assert_answers(workers, original, job())
-        after = workers.pids()
-        assert after.forkserver not in (0, before.forkserver)
-        wait_until(lambda old=before: all(map(gone, old.render)), what="the old processes to be gone")  # type: ignore[misc]
+        wait_until(lambda old=pids.render: all(map(gone, old)), what="the old processes to be gone")  # type: ignore[misc]
 
 
 def test_a_forkserver_that_is_killed_during_a_render_costs_it_one_more_try(
@@ -198,13 +202,25 @@ def test_a_forkserver_that_is_killed_during_a_render_costs_it_one_more_try(
     workers = start()
     waiting = threads.submit(workers.render, hanging, [job()])
     first = busy_with(workers)
-    os.kill(workers.pids().forkserver, signal.SIGKILL)
+    os.kill(forkserver(workers), signal.SIGKILL)
     second = wait_until(lambda: next((pid for pid in workers.pids().render if pid != first and opens(pid)), 0), what="the second try")
     assert gone(first)
     os.kill(second, signal.SIGKILL)
     with pytest.raises(RenderKilled):
         waiting.result()
     assert_answers(workers, original, job())
+
+
+def test_what_a_first_try_left_behind_does_not_hinder_the_second(
+    start: Start, tmp_path: Path, job: Jobs, threads: ThreadPoolExecutor
+) -> None:
+    workers, wish = start(), job(Stretch(Box(1000, 1000)), Output(AVIF, 60))
+    render = threads.submit(workers.render, noisy(tmp_path, 1000), [wish])
+    wait_until(wish.target.exists, what="encoding to have begun")
+    os.kill(forkserver(workers), signal.SIGKILL)
+    [made] = render.result()
+    assert isinstance(made, Made)
+    assert made.length == wish.target.stat().st_size
 
 
 def test_R23_a_busy_process_that_is_killed_costs_one_render(
@@ -429,7 +445,7 @@ FRONT = """
 
     def tell():
         pids = workers.pids()
-        print(pids.forkserver, *pids.render, flush=True)
+        print(pids.forkserver or 0, *pids.render, flush=True)
 
     tell()
     for line in sys.stdin:
@@ -507,6 +523,7 @@ def test_R26_a_forkserver_that_pebble_starts_again_holds_no_credentials(front: F
     """By itself and in a thread of its own: a start of ours under another environment would miss this one."""
     front.tell(f"hang {hanging}")
     wait_until(lambda: any(opens(pid) for pid in front.pids.render))
+    assert front.pids.forkserver
     os.kill(front.pids.forkserver, signal.SIGKILL)
     old = front.pids
     wait_until(

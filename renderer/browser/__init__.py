@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from flask import Flask, Response, abort, render_template, request
 
-from renderer.dialects.huimages import NAMESPACE, SIZE_NAMES
+from renderer.dialects.paths import path_of
 from renderer.errors import BadRequest
+from renderer.messages import Terms
 from renderer.originals import Originals
 from renderer.rendition import Namespace
 
@@ -16,9 +17,9 @@ PAGE = 60  # pictures a page: twelve rows of five
 SHOWN_SIZES = ("150x150", "150x150!", "small", "vga", "1024x768")
 
 
-def create(originals: Originals, namespaces: Mapping[str, Namespace], images_url: str) -> Flask:
-    """The application. `images_url`: where the images host is reached from a browser, without a slash at the end."""
-    app = Flask(__name__)
+def create(originals: Originals, terms: Terms, images_url: str, keys: Sequence[bytes] = ()) -> Flask:
+    """The application. `images_url`: where the images host is reached from a browser, without a slash at the end; `keys` sign its URLs."""
+    app, namespaces = Flask(__name__), terms.namespaces
 
     @app.get("/")
     def start() -> str:
@@ -31,13 +32,8 @@ def create(originals: Originals, namespaces: Mapping[str, Namespace], images_url
             "start.html", namespaces=namespaces, space=space, names=page[:PAGE], more=len(page) > PAGE, sizes=SHOWN_SIZES, picture=picture
         )
 
-    def picture(space: Namespace, name: str, size: str, extension: str = "jpeg") -> str:
-        """The URL of a picture for the page: huImages' own where the namespace is huImages', else the native one."""
-        size = SIZE_NAMES.get(size, size) if space.name != NAMESPACE else size
-        if space.name == NAMESPACE:
-            return f"{images_url}/{size}/{name}.{extension}"
-        word, box = ("fill", size[:-1]) if size.endswith("!") else ("fit", size)
-        return f"{images_url}/i/{space.name}/{name}/{word}-{box}.{extension.replace('jpeg', 'jpg')}"
+    def picture(space: Namespace, name: str, size: str, extension: str = "") -> str:
+        return images_url + path_of(terms, space, name, size, extension, keys)
 
     @app.errorhandler(BadRequest)
     def refused(error: BadRequest) -> tuple[str, int]:

@@ -67,7 +67,7 @@ def opened(original: Path, limits: Limits) -> Iterator[tuple[Format, ImageFile]]
             raise BrokenOriginal("bytes that begin like no format that we read")
         file.seek(0)
         with reading(form, limits), Image.open(file, formats=[form.pillow]) as image:
-            limits.judge_header(image.size)
+            limits.judge_header(image.size)  # as PIL has, by the same number, if its plugin asked
             if 0 in image.size:
                 raise BrokenOriginal(f"{form.pillow} data of {image.width}x{image.height} pixels")
             yield form, image

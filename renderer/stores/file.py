@@ -95,7 +95,7 @@ class FileStore:
         try:
             with self._border():
                 self._expect_root()
-                os.listdir(self.root)
+                os.scandir(self.root).close()
             readable = (f"store {self.name}: {self.root} can be read", True)
         except StoreUnavailable as error:
             return [(str(error), False)]
@@ -174,12 +174,17 @@ class FileStore:
             except FileNotFoundError:  # somebody's delete took the empty directories away in between
                 continue
             except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+                if not self._in_the_way(path):
+                    continue  # that delete again: `mkdir` looks a second time at what it found, and finds nothing
                 raise Conflict(f"expected {shown(path.name)} beside what store {self.name} holds, got a file above or below it") from error
             break
         else:
             raise StoreUnavailable(self.name, f"expected {path.parent} to stay, got it deleted {_MOVES} times")
         for directory in self._upwards(path.parent):
             _sync(directory)
+
+    def _in_the_way(self, path: Path) -> bool:
+        return path.is_dir() or any(map(os.path.isfile, self._upwards(path.parent)))
 
     def _without_empty(self, directory: Path) -> Path:
         """Remove `directory` and what is above it while that is empty; the first that stays."""

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 
 from renderer.config import Config
-from renderer.dialects import DIALECTS, REFUSED_URI, Hit
+from renderer.dialects import DIALECTS, REFUSED_URI, Dialect, Hit
 from renderer.errors import ConfigError
 from renderer.formats import BY_EXTENSION, FORMATS
+from renderer.messages import Terms
 from renderer.rendition import Namespace
 from renderer.web.nginx_text import block, fill, quoted_path, quoted_regex
 
@@ -50,7 +52,10 @@ SENTENCES = {
 }
 CONNECTIONS = 4096  # per worker; a miss takes two
 FORM_BYTES = 1_000_000  # what a form may add to the original that it brings
+REMEMBER = "set $asked $uri;"  # before `try_files`, which may make another of $uri and lose the file a moment later
 HERD_SECONDS = 3  # the longest that a follower is held back before it looks again
+
+Way = tuple[str, bool]  # what a miss looks for once more, and whether that may be kept for ever
 
 
 def configuration(config: Config) -> str:
@@ -141,14 +146,36 @@ def _images(config: Config) -> str:
         **_host(config, "images", "access.log"),
         names=" ".join(config.hosts.images.names),
         done="\n".join(_done(space, files, str(config.cache.generation)) for space in terms.namespaces.values()),
-        hits="\n".join(_hit(hit, files, renders[_way(hit)]) for hit in found),
-        shapes="\n".join(fill("shape.conf", pattern=quoted_regex(dialect.SHAPE)) for dialect in DIALECTS),
-        renders="\n".join(
-            fill("render.conf", render=name, limits=_limits(config, herd=True), files=files, picture=_picture(immutable), lookups=lookups)
-            for (lookups, immutable), name in renders.items()
-        ),
+        dialects="\n".join(_dialect(dialect, terms, files, renders) for dialect in DIALECTS),
+        renders="\n".join(_render(config, way, name, files) for way, name in renders.items()),
         address_limits=_limits(config, herd=False),
+        methods=fill("methods.conf"),
+        refusals=_refusals(),
         python=python,
+    )
+
+
+def _dialect(dialect: Dialect, terms: Terms, files: str, renders: dict[Way, str]) -> str:
+    """What a dialect says of itself. Where all its URLs begin alike, nobody else's are held against its regular expressions."""
+    hits = "\n".join(_hit(hit, files, renders[_way(hit)]) for hit in dialect.hits(terms))
+    shape = fill("shape.conf", pattern=quoted_regex(dialect.SHAPE), refusals=_refusals())
+    prefix = re.match(r"[a-z/]*", dialect.SHAPE)[0]  # type: ignore[index]  # it matches the empty text
+    if prefix == "/":
+        return f"{hits}\n{shape}"
+    return fill("dialect.conf", prefix=prefix, hits=hits, shape=shape, methods=fill("methods.conf"))
+
+
+def _render(config: Config, way: Way, name: str, files: str) -> str:
+    lookups, immutable = way
+    return fill(
+        "render.conf",
+        render=name,
+        methods=fill("methods.conf"),
+        remember="" if " " in lookups else REMEMBER,
+        limits=_limits(config, herd=True),
+        files=files,
+        lookups=lookups,
+        picture=_picture(immutable),
     )
 
 
@@ -168,7 +195,7 @@ def _host(config: Config, name: str, log: str) -> dict[str, str]:
     }
 
 
-def _way(hit: Hit) -> tuple[str, bool]:
+def _way(hit: Hit) -> Way:
     """How a miss of `hit` looks once more, and whether what it finds may be kept for ever."""
     stem, extensions = _parts(hit)
     return " ".join(f"/$file{extension}" for extension in extensions) if stem else "/$file", hit.namespace.naming.immutable
@@ -195,6 +222,7 @@ def _hit(hit: Hit, files: str, render: str) -> str:
         refused=quoted_regex(REFUSED_URI),
         file=stem or hit.files[0],
         lookup=lookup,
+        remember=REMEMBER if stem else "",
         picture=_picture(hit.namespace.naming.immutable),
         render=render,
     )
@@ -207,7 +235,12 @@ def _type(file: str) -> str:
 
 
 def _picture(immutable: bool) -> str:
-    return fill("picture.conf", caching=IMMUTABLE if immutable else CHANGING, errors=_errors())
+    return fill("picture.conf", caching=IMMUTABLE if immutable else CHANGING, refusals=_refusals())
+
+
+def _refusals() -> str:
+    """Errors of the images host: where the method or a body is wrong, a named location sorts out which."""
+    return fill("refusals.conf", errors=_errors())
 
 
 def _errors() -> str:

@@ -50,7 +50,7 @@ class Standing:
 def settled(root: Path, tree: dict[str, Any] | None = None, **nginx: Any) -> Config:
     """A Config on free ports with no open_file_cache, so that what was planted is seen at once; `nginx`: keys of that section."""
     config = Config.of((tree or {}) | {"nginx": {"worker_processes": 1, "open_file_cache": "off"} | nginx}, root)
-    for directory in (config.nginx.run, config.nginx.logs, config.cache.root / "files", config.serve.socket.parent):
+    for directory in (config.nginx.run, config.nginx.logs, config.cache.root / "files"):
         directory.mkdir(parents=True, exist_ok=True)
     return config.with_ports(free_port(following=2))
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.nginx.answering import Params
-from tests.nginx.asking import begun, read_answer
+from tests.nginx.asking import ask, begun, read_answer
 from tests.nginx.making import PICTURE, Making
 from tests.nginx.standing import Standing, settled, standing
 from tests.waiting import wait_until
@@ -16,6 +16,12 @@ from tests.waiting import wait_until
 ID = "VGMT4NSHA2AWVOR6EVYXQUGCNSONBWE501"
 URL = f"/75x75!/{ID}/title.jpeg"
 DIRECTORY = f"huimages/VG/M/{ID}"
+
+
+def in_work(site: Standing) -> int:
+    """Requests that nginx is about to answer, this one included."""
+    status = ask(site.port + 2, "/nginx_status").body.decode()
+    return int(status.partition("Writing: ")[2].split()[0])
 
 
 def misses(site: Standing, count: int) -> list[int]:
@@ -70,6 +76,7 @@ def test_a_herd_is_answered_and_the_renderer_asked_by_few(tmp_path: Path) -> Non
     with standing(settled(tmp_path, herd_rate=20), after_all_have_come) as site, contextlib.ExitStack() as stack:
         making.standing = site
         herd = [stack.enter_context(begun(site.port, URL)) for _ in range(30)]
+        wait_until(lambda: in_work(site) > len(herd), what="nginx to have them all")
         sent.set()
         answers = [read_answer(connection) for connection in herd]
         assert site.renderer is not None

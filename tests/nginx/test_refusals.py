@@ -23,10 +23,15 @@ def is_honest(answered: Answered) -> bool:
 
 
 @pytest.mark.feature(39)
-@pytest.mark.parametrize("url", [URL, f"/i/huimages/{ID}/fit-1x1.jpg", "/", "/robots.txt"])
+@pytest.mark.parametrize("body", [b"", b"abc"], ids=["no body", "a body"])
+@pytest.mark.parametrize("there", [True, False], ids=["a hit", "a miss"])
+@pytest.mark.parametrize("url", [URL, f"/i/huimages/{ID}/fit-1x1.jpg", f"/o/{ID}.jpeg", "/foo/bar", "/i/x", "/", "/robots.txt"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND"])
-def test_other_methods_than_get_and_head_are_refused(site: Standing, method: str, url: str) -> None:
-    answered = site.ask(url, method, {"Content-Length": "3"}, b"abc")
+def test_other_methods_than_get_and_head_are_refused(site: Standing, method: str, url: str, there: bool, body: bytes) -> None:
+    files = [site.plant(Path(FILE).with_name(name)) for name in ("~75x75!.jpeg", "fit-1x1.jpg", "original-scrubbed.jpg")] if there else []
+    answered = site.ask(url, method, {"Content-Length": str(len(body))} if body else {}, body)
+    for file in files:
+        file.unlink()
     assert answered.status == 405
     assert answered["allow"] == "GET, HEAD, OPTIONS"
     assert is_honest(answered)
@@ -46,8 +51,9 @@ def test_options_says_what_other_pages_may_do(site: Standing) -> None:
         pytest.param({"Transfer-Encoding": "chunked"}, b"", id="chunks that never come"),
     ],
 )
-def test_a_body_is_refused_without_waiting_for_it(site: Standing, headers: dict[str, str], body: bytes) -> None:
-    answered = site.ask(URL, "GET", headers, body)
+@pytest.mark.parametrize("url", [URL, f"/o/{ID}.jpeg", "/foo/bar", "/i/huimages/x/y"])
+def test_a_body_is_refused_without_waiting_for_it(site: Standing, url: str, headers: dict[str, str], body: bytes) -> None:
+    answered = site.ask(url, "GET", headers, body)
     assert answered.status == 413
     assert is_honest(answered)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import random
+import warnings
 import zlib
 from pathlib import Path
 
 import pytest
-from PIL import EpsImagePlugin, Image
+from PIL import Image
 
 from renderer.box import Box
 from renderer.errors import BrokenOriginal, Refused, RendererError
@@ -41,11 +42,13 @@ def test_R1_only_listed_formats_are_opened_whatever_the_name(tmp_path: Path, con
 
 
 def test_R1_a_magic_number_opens_no_other_format(tmp_path: Path) -> None:
-    """The first bytes of a BMP before an EPS: only the BMP reader is asked, and Ghostscript never."""
-    original = tmp_path / "original.jpg"
-    original.write_bytes(b"BM" + FOREIGN["EPS"])
+    """Bytes that begin like an icon and are a valid TGA, which Pillow would read: it may try the icon only."""
+    size = (4).to_bytes(2, "little") * 2
+    original = tmp_path / "original.ico"
+    original.write_bytes(b"\x00\x00\x01\x00" + bytes(8) + size + b"\x08\x20" + bytes(16))
+    with Image.open(original, formats=["TGA"]) as image:
+        assert image.size == (4, 4)
     assert isinstance(outcome(original, recipe(), tmp_path / "t.jpg"), BrokenOriginal)
-    assert EpsImagePlugin.gs_binary is None
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
@@ -113,6 +116,12 @@ def test_memory_that_runs_out_is_a_refusal_whatever_the_codec_calls_it() -> None
             raise error
 
 
+def test_R8_the_warning_of_a_bomb_is_an_error() -> None:
+    """Pillow only warns up to twice its limit."""
+    with pytest.raises(Refused, match="pixels for an original"), reading(FORMATS[0], Limits()):
+        warnings.warn("too many pixels", Image.DecompressionBombWarning, stacklevel=1)
+
+
 def test_pillow_warns_about_metadata_in_vain(tmp_path: Path) -> None:
     """Warnings are errors here; a palette with odd transparency is one that Pillow warns about."""
     original = saved(quarters((20, 20)).quantize(4), tmp_path / "original.png", transparency=b"\x00\xff\xff\xff")
@@ -174,6 +183,18 @@ def test_sizes_of_the_corpus_are_those_of_the_upright_picture(corpus: Path) -> N
 def test_gps_that_stands_in_xmp_is_found(tmp_path: Path, name: str, text: bytes) -> None:
     assert read_header(saved(quarters((20, 20)), tmp_path / name, xmp=text), Limits()).has_gps
     assert not read_header(saved(quarters((20, 20)), tmp_path / f"plain-{name}"), Limits()).has_gps
+
+
+def test_gps_that_pillow_does_not_report_is_found(tmp_path: Path) -> None:
+    plain = saved(quarters((20, 20)), tmp_path / "plain.jpg").read_bytes()
+    exif = Image.Exif()
+    exif.get_ifd(0x8825)[1] = "N"
+    second = saved(quarters((20, 20)), tmp_path / "second.jpg", exif=exif.tobytes()).read_bytes()
+    extended = b"http://ns.adobe.com/xmp/extension/\x00" + bytes(40) + b"<a exif:GPSLongitude='7'/>"
+    segment = b"\xff\xe1" + (len(extended) + 2).to_bytes(2, "big") + extended
+    for content, found in ((plain, False), (plain + second, True), (plain[:2] + segment + plain[2:], True)):
+        (tmp_path / "original.jpg").write_bytes(content)
+        assert read_header(tmp_path / "original.jpg", Limits()).has_gps is found
 
 
 @pytest.mark.parametrize("place", ["before", "behind"])

@@ -165,7 +165,12 @@ def test_a_target_that_exists_is_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_everyone_may_read_a_rendition(tmp_path: Path) -> None:
-    outcome(saved(quarters((64, 48)), tmp_path / "original.jpg"), recipe(), tmp_path / "target.jpg")
+    original = saved(quarters((64, 48)), tmp_path / "original.jpg")
+    before = os.umask(0o077)
+    try:
+        outcome(original, recipe(), tmp_path / "target.jpg")
+    finally:
+        os.umask(before)
     assert (tmp_path / "target.jpg").stat().st_mode & 0o777 == 0o644
 
 

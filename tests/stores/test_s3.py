@@ -99,14 +99,16 @@ def test_a_prefix_is_a_folder(moto_server: S3Server, source: Path) -> None:
 
 def test_foreign_keys_are_passed_over(moto_server: S3Server) -> None:
     """The console makes `folder/` keys, and S3 allows what no file system does."""
+    client = moto_server.client()
     for key in ("foreign/", "foreign/.hidden", "foreign/a//b", "foreign/good", "foreign/x/"):
-        moto_server.client().put_object(Bucket=BUCKET, Key=key, Body=b"x")
+        client.put_object(Bucket=BUCKET, Key=key, Body=b"x")
     assert list(S3Store("archive", **moto_server.settings(prefix="foreign")).names()) == ["good"]
 
 
 def test_an_object_of_somebody_else_has_the_time_of_its_upload(moto_server: S3Server) -> None:
-    moto_server.client().put_object(Bucket=BUCKET, Key="foreign-time", Body=b"x", ContentType="image/gif")
-    uploaded = moto_server.client().head_object(Bucket=BUCKET, Key="foreign-time")["LastModified"]
+    client = moto_server.client()
+    client.put_object(Bucket=BUCKET, Key="foreign-time", Body=b"x", ContentType="image/gif")
+    uploaded = client.head_object(Bucket=BUCKET, Key="foreign-time")["LastModified"]
     facts = S3Store("archive", **moto_server.settings()).facts("foreign-time")
     assert facts == Facts(1, int(uploaded.timestamp()), "image/gif")
 
@@ -200,7 +202,7 @@ def test_R26_check_tells_a_missing_getobject_from_a_missing_listbucket(roles: di
     assert [well for _, well in S3Store("lister", **roles["lister"]).check()] == [False, True, True]
     (read, read_well), (listed, listed_well), _ = S3Store("nobody", **roles["nobody"]).check()
     assert (read_well, listed_well) == (False, False)
-    assert "whether it is s3:GetObject that lacks shows when s3:ListBucket is there" in read
+    assert "s3:ListBucket shows" in read
     assert "listing needs s3:ListBucket" in listed
     with pytest.raises(StoreRefused, match="s3:ListBucket, without which S3 answers 403 for a missing key too"):
         S3Store("lister", **roles["lister"]).facts("original")

@@ -115,12 +115,14 @@ def test_a_missing_key_is_none_but_a_missing_bucket_is_an_error(connect: Connect
         lost.facts("key")
 
 
+@pytest.mark.timeout(20)  # the server would hang for a minute, and boto3 by itself too
 def test_a_server_that_hangs_is_slow(connect: Connect, tmp_path: Path) -> None:
     store, _ = connect(Exchange.hang)
     with failing(StoreSlow, "ReadTimeoutError", tmp_path) as target:
         store.get("key", target, PLENTY)
 
 
+@pytest.mark.timeout(20)  # the server would hang for a minute, and boto3 by itself too
 def test_a_body_that_hangs_is_slow(connect: Connect, tmp_path: Path) -> None:
     def answer(exchange: Exchange) -> None:
         exchange.begin(Content_Length=len(PICTURE))
@@ -145,6 +147,7 @@ def test_a_body_that_drips_is_slow(connect: Connect, tmp_path: Path) -> None:
         store.get("key", target, 100 * PLENTY)
 
 
+@pytest.mark.timeout(20)  # the server would hang for a minute, and boto3 by itself too
 def test_a_connection_that_is_not_accepted_is_slow(tmp_path: Path) -> None:
     with socket.socket() as deaf, ExitStack() as stack:
         deaf.bind(("127.0.0.1", 0))
@@ -162,7 +165,9 @@ def test_a_refused_connection_is_unavailable(tmp_path: Path) -> None:
     store = open_store(f"http://127.0.0.1:{unused_port()}")
     with failing(StoreUnavailable, "EndpointConnectionError", tmp_path) as target:
         store.get("key", target, PLENTY)
-    assert [well for _, well in store.check()] == [False, False, True]
+    findings = store.check()
+    assert [well for _, well in findings] == [False, False, True]
+    assert "lacks" not in findings[0][0]  # it is no matter of permissions
 
 
 def test_an_address_that_is_none_is_unavailable(tmp_path: Path) -> None:
@@ -192,6 +197,7 @@ def test_a_connection_closed_before_the_answer_is_unavailable(connect: Connect, 
     "headers",
     [
         pytest.param({"ETag": '"' + "0" * 32 + '"'}, id="etag"),
+        pytest.param({"ETag": '"' + "A" * 32 + '"'}, id="upper-case-etag"),
         pytest.param({"x_amz_checksum_crc32": "AAAAAA=="}, id="crc32"),
         pytest.param({"x_amz_checksum_sha256": base64.b64encode(bytes(32)).decode(), "ETag": f'"{MD5}"'}, id="sha256"),
     ],
@@ -281,6 +287,13 @@ def test_an_answer_of_somebody_else_is_no_empty_listing(connect: Connect, tmp_pa
     store, _ = connect(whole(b"<html>Welcome to the hotel's wireless network"))
     with failing(StoreUnavailable, "originals at http", tmp_path):
         list(store.names())
+
+
+def test_a_prefix_of_no_key_is_not_even_asked_for(connect: Connect) -> None:
+    """A server may fold `..` away, and list another folder."""
+    store, server = connect(error(500, "InternalError"), prefix="mine")
+    assert [list(store.names(prefix)) for prefix in ("../yours/", "a//", "a/../", ".")] == [[], [], [], []]
+    assert server.seen == []
 
 
 def test_a_header_that_cannot_be_read_is_garbled(connect: Connect, tmp_path: Path) -> None:

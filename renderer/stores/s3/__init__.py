@@ -19,7 +19,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from renderer.errors import StoreGarbled, StoreSlow, StoreUnavailable
+from renderer.errors import StoreGarbled, StoreRefused, StoreSlow, StoreUnavailable
 from renderer.stores import Facts
 from renderer.stores.keys import begins_key, checked, is_key
 from renderer.stores.landing import Landing, landing
@@ -118,24 +118,23 @@ class S3Store:
     def check(self) -> list[tuple[str, bool]]:
         """Nothing is written: reading must be possible for a role that may do nothing else (R26)."""
         read, listed = self._trouble(self._read_nothing), self._trouble(self._list_one)
-        if read and listed:
-            read += "; whether it is s3:GetObject that lacks shows when s3:ListBucket is there"
+        refused = isinstance(read, StoreRefused) and isinstance(listed, StoreRefused)
         return [
-            self._sentence("s3:GetObject, to read originals", read),
+            self._sentence("s3:GetObject, to read originals" + refused * " (whether it is this that lacks, s3:ListBucket shows)", read),
             self._sentence("s3:ListBucket, for an honest 404, import and migration", listed),
             (f"store {self.name}: s3:PutObject for import and uploads, s3:DeleteObject for deletion: not tried", True),
         ]
 
-    def _sentence(self, need: str, trouble: str) -> tuple[str, bool]:
-        return f"store {self.name}: {need}: {trouble or f'allowed on {self.where}'}", not trouble
+    def _sentence(self, need: str, trouble: StoreUnavailable | None) -> tuple[str, bool]:
+        return f"store {self.name}: {need}: {trouble.reason if trouble else f'allowed on {self.where}'}", not trouble
 
-    def _trouble(self, attempt: Callable[[], object]) -> str:
+    def _trouble(self, attempt: Callable[[], object]) -> StoreUnavailable | None:
         try:
             with self._border():
                 attempt()
         except StoreUnavailable as error:
-            return error.reason
-        return ""
+            return error
+        return None
 
     def _read_nothing(self) -> None:
         """Of a key that nobody has: 404 needs both permissions, 403 says that one lacks."""
