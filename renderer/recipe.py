@@ -1,7 +1,7 @@
 """Recipe and Output: spelled, parsed and put in order here only.
 
     fill-300x200_q75      .jpg    operations in pipeline order, then the output
-    full_q75p             .jpg    no operation; p = progressive
+    whole_q75p             .jpg    no operation; p = progressive
     fit-300x200           .png    a format without a quality
     original              .png    the bytes as they were given
     original-scrubbed     .jpg    the same pixels without private metadata
@@ -21,7 +21,7 @@ from renderer.fields import shown, whole
 from renderer.formats import BY_EXTENSION, Format
 from renderer.ops import BY_WORD, Operation, in_order
 
-FULL = "full"  # the spelling of no operation
+WHOLE = "whole"  # the spelling of no operation
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Recipe:
         return cls(in_order(operations), output)
 
     def spell(self) -> str:
-        parts = [operation.spell() for operation in self.operations] or [FULL]
+        parts = [operation.spell() for operation in self.operations] or [WHOLE]
         return "_".join(filter(None, [*parts, self.output.spell()]))
 
     @property
@@ -115,8 +115,8 @@ def _parse_parts(text: str, form: Format, qualities: Qualities) -> Recipe:
         word, _, argument = part.partition("-")
         if word in BY_WORD and argument:
             operations.append(BY_WORD[word].parse(argument))
-        elif part is parts[-1] and part != FULL:
+        elif part is parts[-1] and part != WHOLE:
             output = Output.parse(part, form)
-        elif part != FULL or part is not parts[0]:
+        elif part != WHOLE or part is not parts[0]:
             raise BadRequest(f"expected an operation for a part of the recipe, got {shown(part)}")
     return Recipe.of(operations, output)

@@ -140,6 +140,8 @@ class Service:
         except RenderKilled as killed:
             self._note_killed(killed, jobs)
             raise
+        except FileNotFoundError as error:  # pruned or deleted between our look and theirs: the next request fetches it anew
+            raise Busy("the original went away meanwhile") from error
 
     def _published(self, order: Order, job: Job, outcome: Made | RendererError, original: Local, mark: Mark) -> Path | Exception:
         ref = order.rendition.ref

@@ -52,8 +52,12 @@ class Wiring:
     @cached_property
     def workers(self) -> Workers:
         render = self.config.render
-        # threads of one codec share the time limit's CPU: twice its seconds, so that the time limit strikes first
-        walls = Walls(memory_bytes=render.memory, cpu_seconds=math.ceil(2 * render.seconds), open_files=render.open_files)
+        walls = Walls(
+            memory_bytes=render.memory,
+            cpu_seconds=math.ceil(2 * render.seconds),  # so that the time limit strikes first, threads or not
+            file_bytes=max(Walls.file_bytes, self.config.limits.max_original_bytes),  # untouched originals are copied under it
+            open_files=render.open_files,
+        )
         return Workers(self.config.limits_built(), render.count(), render.seconds, render.queue, render.max_renders, walls)
 
     @cached_property

@@ -11,7 +11,7 @@ from renderer.messages import Reply, Request, Show, Terms, plain
 from renderer.recipe import Output, Recipe
 from renderer.rendition import NAMINGS, Namespace, Rendition
 
-SHOW = Show(Rendition(Namespace("p", NAMINGS["md5"]).ref("5eb63bbbe01eeed093cb22bb8f5acdc3"), Recipe((), Output(JPEG, 75))), "full.jpg")
+SHOW = Show(Rendition(Namespace("p", NAMINGS["md5"]).ref("5eb63bbbe01eeed093cb22bb8f5acdc3"), Recipe((), Output(JPEG, 75))), "whole.jpg")
 
 
 @pytest.mark.parametrize("message", [Request("GET", "/"), Reply(200), SHOW, Terms()], ids=lambda message: type(message).__name__)

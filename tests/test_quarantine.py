@@ -30,7 +30,7 @@ def quarantine(tmp_path: Path, clock: Clock) -> Quarantine:
     return Quarantine(tmp_path, {"pillow": "13.0"}, clock)
 
 
-def is_blocked(quarantine: Quarantine, recipe: str = "full_q75") -> bool:
+def is_blocked(quarantine: Quarantine, recipe: str = "whole_q75") -> bool:
     try:
         quarantine.check(REF, recipe)
     except BrokenOriginal:
@@ -72,8 +72,8 @@ def test_new_codecs_are_given_a_chance_at_once(quarantine: Quarantine, tmp_path:
 
 
 def test_one_recipe_that_was_too_much_does_not_take_the_others_away(quarantine: Quarantine) -> None:
-    quarantine.strike(REF, "killed after 15 s", recipe="full_q60")
-    assert is_blocked(quarantine, "full_q60")
+    quarantine.strike(REF, "killed after 15 s", recipe="whole_q60")
+    assert is_blocked(quarantine, "whole_q60")
     assert not is_blocked(quarantine, "fit-150x150_q75")
 
 
@@ -86,7 +86,7 @@ def test_patience_forgives_the_first_failure(quarantine: Quarantine) -> None:
 
 def test_clearing_gives_another_chance(quarantine: Quarantine) -> None:
     quarantine.strike(REF, "no picture")
-    quarantine.strike(REF, "killed", recipe="full_q60")
+    quarantine.strike(REF, "killed", recipe="whole_q60")
     assert quarantine.clear(REF) == 2
     assert not is_blocked(quarantine)
     assert list(quarantine) == []

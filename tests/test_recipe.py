@@ -25,8 +25,8 @@ SPELLED = [
     ("fit-150x_q75", "jpg", Recipe((Fit(Box(150, 0)),), Output(JPEG, 75))),
     ("fill-300x200_q80p", "jpg", Recipe((Fill(Box(300, 200)),), Output(JPEG, 80, True))),
     ("rotate-90_flip-h_fit-x20_q1", "webp", Recipe((Rotate(90), Flip("h"), Fit(Box(0, 20))), Output(WEBP, 1))),
-    ("full_q60", "avif", Recipe((), Output(AVIF, 60))),
-    ("full", "png", Recipe((), Output(PNG))),
+    ("whole_q60", "avif", Recipe((), Output(AVIF, 60))),
+    ("whole", "png", Recipe((), Output(PNG))),
     ("stretch-1x1", "gif", Recipe((Stretch(Box(1, 1)),), Output(GIF))),
 ]
 
@@ -55,7 +55,7 @@ def test_the_order_of_a_wish_does_not_matter(recipe: Recipe, dice: random.Random
     assert Recipe.of(shuffled, recipe.output) == recipe
 
 
-WORDS = ["fit-3x4", "fill-3x4", "rotate-90", "full", "q75", "q75p", "q0", "original", "p", "", "fit-", "fit"]
+WORDS = ["fit-3x4", "fill-3x4", "rotate-90", "whole", "q75", "q75p", "q0", "original", "p", "", "fit-", "fit"]
 WISHES = ["_".join(parts) for count in range(4) for parts in itertools.product(WORDS, repeat=count)]
 
 
@@ -81,7 +81,7 @@ def test_quality_0_means_nothing() -> None:
     [
         pytest.param("fit-10x10", "jpg", "fit-10x10_q75", id="jpeg"),
         pytest.param("fit-10x10", "avif", "fit-10x10_q60", id="avif"),
-        pytest.param("full", "webp", "full_q75", id="nothing but the output"),
+        pytest.param("whole", "webp", "whole_q75", id="nothing but the output"),
         pytest.param("fit-10x10", "png", "fit-10x10", id="a format without"),
     ],
 )
@@ -107,10 +107,10 @@ def test_the_installations_output_is_complete(form: Format) -> None:
     ("text", "extension"),
     [
         pytest.param("", "jpg", id="nothing"),
-        pytest.param("q75", "jpg", id="full left out"),
-        pytest.param("full_fit-10x10", "jpg", id="full before an operation"),
-        pytest.param("fit-10x10_full", "jpg", id="full after an operation"),
-        pytest.param("full_full", "jpg", id="full twice"),
+        pytest.param("q75", "jpg", id="whole left out"),
+        pytest.param("whole_fit-10x10", "jpg", id="whole before an operation"),
+        pytest.param("fit-10x10_whole", "jpg", id="whole after an operation"),
+        pytest.param("whole_whole", "jpg", id="whole twice"),
         pytest.param("fit-10x10_q75_q75", "jpg", id="two outputs"),
         pytest.param("q75_fit-10x10", "jpg", id="output first"),
         pytest.param("fit-10x10_q0", "jpg", id="quality 0"),

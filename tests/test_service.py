@@ -234,7 +234,7 @@ def test_a_bug_in_a_render_is_no_error_of_ours_and_leaves_nothing(house: House) 
     house.workers.before = bug
     with pytest.raises(ZeroDivisionError):
         house.service.produce(show())
-    assert house.service.load() == {"waiting": 0, "originals": 0}
+    wait_until(lambda: house.service.load() == {"waiting": 0, "originals": 0}, what="the maker's end")
     house.workers.before = lambda original, jobs: None
     assert house.service.produce(show()).path.exists()
 
@@ -256,6 +256,16 @@ def test_only_a_miss_needs_a_signature_and_it_is_checked_before_a_fetch(tmp_path
     wish = show().wish
     assert house.service.produce(show(signature=sign(b"old key", REF, wish))).path.exists()
     assert house.service.produce(show(signature=sign(b"new key", REF, wish))).path.exists()
+
+
+def test_an_original_that_vanishes_before_it_is_read_is_busy_not_a_bug(house: House) -> None:
+    def vanish(original: Path, jobs: Sequence[Job]) -> None:
+        raise FileNotFoundError(original)
+
+    house.workers.before = vanish
+    with pytest.raises(Busy):
+        house.service.produce(show())
+    assert not list(house.quarantine)
 
 
 def test_a_purge_during_a_render_wins(house: House) -> None:

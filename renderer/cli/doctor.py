@@ -20,6 +20,7 @@ from renderer.cli import FAILED
 from renderer.config import Config
 from renderer.errors import RendererError
 from renderer.picture import codecs
+from renderer.web.serve import make_socket_directory
 from renderer.web.supervisor import find_program
 from renderer.wiring import Wiring
 
@@ -81,6 +82,7 @@ def _codecs() -> Iterator[Finding]:
 
 def _directories(config: Config) -> Iterator[Finding]:
     root = Path(config.cache.root)
+    make_socket_directory(Path(config.serve.socket).parent)
     for path in (root, Path(config.nginx.run), Path(config.nginx.logs), Path(config.serve.socket).parent):
         yield _writable(path)
     if root.exists():

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 
 def write_nginx_configuration(config: Config, program: str) -> Path:
     """Write nginx.conf where `up` starts nginx from, with the directories that it needs; ConfigError when nginx does not like it."""
-    for directory in (config.nginx.run, config.nginx.logs, Path(config.serve.socket).parent):
+    for directory in (config.nginx.run, config.nginx.logs):
         Path(directory).mkdir(parents=True, exist_ok=True)
     conf = Path(config.nginx.run) / "nginx.conf"
     conf.write_text(nginx.configuration(config), encoding="utf-8")

@@ -15,7 +15,7 @@ from renderer.dialects import huimages, native
 from renderer.errors import BadRequest, ConfigError
 from renderer.fields import shown
 from renderer.ops import Operation
-from renderer.recipe import FULL, Qualities, Recipe, parse_recipe
+from renderer.recipe import WHOLE, Qualities, Recipe, parse_recipe
 
 if TYPE_CHECKING:
     from renderer.config.model import Config
@@ -40,7 +40,7 @@ def operations_of(text: str) -> tuple[Operation, ...]:
     if text in huimages.SIZE_NAMES or re.fullmatch(r"[0-9]+x[0-9]+!?", text):
         return (huimages.operation_of(text),)
     recipe = parse_recipe(text, "png", Qualities())  # a format without a quality: only operations can be spelled
-    if not isinstance(recipe, Recipe) or text == FULL:
+    if not isinstance(recipe, Recipe) or text == WHOLE:
         raise BadRequest(f"expected WIDTHxHEIGHT, WIDTHxHEIGHT!, a size name or operations for a size, got {shown(text)}")
     return recipe.operations
 

@@ -5,7 +5,7 @@ r"""Our own URLs: every original, every operation, one spelling.
     /i/huimages/EQ53…01/fit-150x150_q75.jpg          the recipe as the cache spells it: the URL names the file itself
     /i/huimages/EQ53…01/fit-150x150.jpg              no quality: the installation's, remembered under this name too
     /i/huimages/EQ53…01/fill-300x200~SIGNATURE.webp  signed, where `signing.keys` are set
-    /i/fitter/wallpaper/lion.png/rotate-90_full.png  refused: `full` is the spelling of no operation
+    /i/fitter/wallpaper/lion.png/rotate-90_whole.png  refused: `whole` is the spelling of no operation
     /i/huimages/EQ53…01/original-scrubbed.jpg        the original, as its namespace allows it
 """
 

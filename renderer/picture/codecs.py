@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from PIL import features
 
-
 # our names to Pillow's
 _FEATURES = {
     "pillow": "pil", "jpeg": "libjpeg_turbo", "png": "zlib", "webp": "webp", "avif": "avif", "tiff": "libtiff", "icc": "littlecms2",

@@ -21,6 +21,7 @@ from flup.server.fcgi import WSGIServer
 from flup.server.threadedserver import ThreadedServer
 from flup.server.threadpool import ThreadPool
 
+from renderer.errors import ConfigError
 from renderer.web.app import Application
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # flup has no types
 
     def run(self) -> None:
         """Until told to stop. Returns when every request in flight was answered; the timer ends the process when that takes too long."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_socket_directory(self._path.parent)
         listening = self._setupSocket()  # removes a stale socket file
         self._path.chmod(0o660)
         inode = self._path.stat().st_ino
@@ -77,9 +78,11 @@ class Server(WSGIServer):  # type: ignore[misc]  # flup has no types
 
     def _remove_socket(self, inode: int) -> None:
         """Only ours: a successor may already listen under the same name."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             if self._path.stat().st_ino == inode:
                 self._path.unlink()
+                if self._path.parent.name.startswith("onmiss-"):  # ours alone: the place of sockets with too long a path
+                    self._path.parent.rmdir()
 
     def _installSignalHandlers(self) -> None:  # flup's name
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -101,6 +104,15 @@ class Server(WSGIServer):  # type: ignore[misc]  # flup has no types
         log.error("still requests in flight after %g s: leaving", self._drain_seconds)
         self._on_stop()
         os._exit(1)
+
+
+def make_socket_directory(directory: Path) -> None:
+    """Make it, for us to write and others to pass through; ConfigError when somebody else could put a socket of his own there."""
+    directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+    status = directory.stat()
+    if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o002:
+        cure = "remove it, or name another place in serve.socket"
+        raise ConfigError("serve.socket", f"expected a directory that only we can write, got {directory}", cure)
 
 
 def accepts(path: Path) -> bool:

@@ -74,9 +74,9 @@ def test_what_cannot_be_is_one_clear_sentence(root: Path, words: tuple[str, ...]
         ("300x200", "b.webp", (), "WEBP", (266, 200)),
         ("rotate-90_fit-100x", "c.png", (), "PNG", (100, 133)),
         ("square", "d.out", ("--format", "avif", "--quality", "40"), "AVIF", (75, 75)),
-        ("full", "e.gif", (), "GIF", (640, 480)),
+        ("whole", "e.gif", (), "GIF", (640, 480)),
     ],
-    ids=["fill", "fit", "recipe", "name-and-format", "full"],
+    ids=["fill", "fit", "recipe", "name-and-format", "whole"],
 )
 def test_render_makes_what_the_server_would(
     root: Path, size: str, output: str, options: tuple[str, ...], form: str, expected: tuple[int, int]

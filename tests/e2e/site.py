@@ -67,7 +67,7 @@ class Site:
         root.mkdir(parents=True, exist_ok=True)
         ports = [unused_port() for _ in range(3)]
         hosts = {name: {"listen": f"127.0.0.1:{port}"} for name, port in zip(("images", "service", "admin"), ports, strict=True)}
-        merged: dict[str, Any] = {"hosts": hosts, "nginx": UNLIMITED, "render": {"processes": 2}}
+        merged: dict[str, Any] = {"hosts": hosts, "nginx": UNLIMITED, "render": {"processes": 2}, "serve": {"socket": "s"}}
         for section, values in (tree or {}).items():
             merged[section] = {**merged.get(section, {}), **values} if isinstance(values, dict) else values
         self.file = root / "onmiss.yaml"

@@ -106,7 +106,7 @@ def test_a_wish_that_takes_too_long_is_held_back_and_thumbnails_are_not(make_sit
     site = make_site({"render": {"seconds": 1}})
     site.start()
     name = site.put(encoded(Image.effect_noise((4000, 3000), 90), "JPEG")).name
-    huge = f"/i/huimages/{name}/full_q99.avif"
+    huge = f"/i/huimages/{name}/whole_q99.avif"
     assert site.get(huge).status == 503
     assert site.get(huge).status == 415
     assert site.get(f"/150x150/{name}.jpeg").status == 200
@@ -266,3 +266,15 @@ def test_a_full_disk_is_503_leaves_no_partial_file_and_originals_alone(make_site
         assert local.path.read_bytes() == content
     filler.unlink()
     assert site.get(f"/i/huimages/{name}/fit-900x_q95.jpg").status == 200
+
+
+def test_a_socket_directory_that_anybody_may_write_is_refused(tmp_path: Path) -> None:
+    from renderer.errors import ConfigError
+    from renderer.web.serve import make_socket_directory
+
+    make_socket_directory(tmp_path / "deep/run")
+    assert (tmp_path / "deep/run").stat().st_mode & 0o777 == 0o711
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(ConfigError, match="only we can write"):
+        make_socket_directory(tmp_path / "open")

@@ -51,9 +51,9 @@ REFUSED = {
     "root": ("/", 404),
     "too-long": ("/150x150/ID/a/b.jpeg", 404),
     "unknown": (f"/150x150/{UNKNOWN}.jpeg", 404),
-    "unknown-native": (f"/i/huimages/{UNKNOWN}/full.png", 404),
-    "unknown-namespace": ("/i/nope/ID/full.png", 404),
-    "unknown-path": ("/i/fitter/no/such.png/full.png", 404),
+    "unknown-native": (f"/i/huimages/{UNKNOWN}/whole.png", 404),
+    "unknown-namespace": ("/i/nope/ID/whole.png", 404),
+    "unknown-path": ("/i/fitter/no/such.png/whole.png", 404),
     "too-wide": ("/9000x10/ID.jpeg", 422),
     "too-many-pixels": ("/8000x8000!/ID.jpeg", 422),
     "bad-recipe": ("/i/huimages/ID/spin-3_q75.jpg", 400),
@@ -93,7 +93,7 @@ HOSTILE = [
     "/150x150/ID/a%5cb.jpeg", "/150x150/ID/a\\b.jpeg", "/150x150%0A/ID.jpeg", "/150x150/ID%0A.jpeg", "/150x150/ID.jpeg%0A",
     "/150x150/ID/t.jpeg%0a", "/150x150/ID/%00.jpeg", "/150x150/ID%00.jpeg", "/150x150/ID/%1f.jpeg", "/150x150/ID/%7f.jpeg",
     "/150x150/ID/a%2fb.jpeg", "/150x150/ID/%zz.jpeg", "/150x150/ID/" + "x" * 9000 + ".jpeg", "/../../etc/passwd",
-    "/i/huimages/ID/..%2f..%2ffull.png", "/i/fitter/../../../etc/passwd/full.png", "/i/fitter/%2e%2e/%2e%2e/etc/passwd/full.png",
+    "/i/huimages/ID/..%2f..%2fwhole.png", "/i/fitter/../../../etc/passwd/whole.png", "/i/fitter/%2e%2e/%2e%2e/etc/passwd/whole.png",
     "/_done/1/huimages/x", "/_error", "/files/1/huimages", "/tmp/x", "/150x150/..;/ID.jpeg",
 ]  # fmt: skip
 
@@ -233,7 +233,7 @@ def test_only_listed_sizes_are_made(make_site: MakeSite) -> None:
     allowed = (f"/150x150/{name}.jpeg", f"/75x75!/{name}.webp", f"/square/{name}.jpeg", f"/i/huimages/{name}/fill-75x75_q80.png")
     for path in allowed[:3]:
         assert site.get(path).status == 200, path
-    for path in (f"/150x151/{name}.jpeg", f"/75x75/{name}.jpeg", f"/i/huimages/{name}/full_q75.jpg"):
+    for path in (f"/150x151/{name}.jpeg", f"/75x75/{name}.jpeg", f"/i/huimages/{name}/whole_q75.jpg"):
         answer = site.get(path)
         assert answer.status == 403, path
         assert is_honest(answer)
