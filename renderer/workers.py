@@ -64,8 +64,9 @@ class Workers:
         self._changing = threading.Lock()  # held while the pool is looked at or replaced
         self._pool: ProcessPool | None = None
         self._stopping = False
-        self._counting = threading.Condition()  # guards the next line
-        self._in_flight = 0
+        self._counting = threading.Condition()  # guards the next two lines
+        self._in_flight: dict[object, float] = {}  # the time limit of each call
+        self._progress = 0.0  # when a call last came to its end, or a pool was new
 
     def start(self) -> None:
         """Start the forkserver, under a neutral environment, and the render processes."""
@@ -93,7 +94,7 @@ class Workers:
         deadline = time.monotonic() + seconds
         self._stopping = True
         with self._counting:
-            self._counting.wait_for(lambda: self._in_flight == 0, max(0, seconds - STOP_SECONDS))
+            self._counting.wait_for(lambda: not self._in_flight, max(0, seconds - STOP_SECONDS))
         ending = threading.Thread(target=self._end, daemon=True)
         ending.start()
         ending.join(max(0, deadline - time.monotonic()))
@@ -105,27 +106,25 @@ class Workers:
                 self._pool = None
 
     def _run(self, task: Callable[..., T], arguments: tuple[Any, ...], seconds: float, targets: tuple[Path, ...]) -> T:
-        ahead = self._enter()
-        # what an answer may take at worst: everyone ahead uses up the longest limit there is
-        patience = seconds + self._seconds * MOST_SHARES * (ahead // self._processes) + GRACE_SECONDS
+        call = self._enter(seconds)
         try:
             try:
-                return self._run_once(task, arguments, seconds, patience)
+                return self._run_once(task, arguments, seconds)
             except _PoolBroke:
                 self._usable_pool()  # the processes of the broken one are gone after this, and write no more
                 for target in targets:
                     target.unlink(missing_ok=True)
-                return self._run_once(task, arguments, seconds, patience)
+                return self._run_once(task, arguments, seconds)
         except _PoolBroke as error:
             raise RenderKilled(f"the pool of render processes broke twice: {error.__cause__ or error}") from error
         finally:
-            self._leave()
+            self._leave(call)
 
-    def _run_once(self, task: Callable[..., T], arguments: tuple[Any, ...], seconds: float, patience: float) -> T:
+    def _run_once(self, task: Callable[..., T], arguments: tuple[Any, ...], seconds: float) -> T:
         pool = self._usable_pool()
         try:
             future: ProcessFuture[T] = pool.schedule(task, args=arguments, timeout=seconds)
-            _wait(pool, future, patience)
+            self._wait(pool, future)
             return future.result()
         except TimeoutError as error:
             if error.args[:1] != ("Task timeout",):  # the disk's, which is an OSError in Python; pebble's has these words
@@ -139,17 +138,34 @@ class Workers:
         except BrokenProcessPool as error:
             raise _PoolBroke(str(error)) from error
 
-    def _enter(self) -> int:
-        """How many are ahead of this call; Busy when they are too many."""
-        with self._counting:
-            if self._in_flight >= self._processes + self._queue:
-                raise Busy("every render process is at work, and the queue is full")
-            self._in_flight += 1
-            return self._in_flight - 1
+    def _wait(self, pool: ProcessPool, future: ProcessFuture[T]) -> None:
+        """Until `future` is done; _PoolBroke when it never will be."""
+        while not wait([future], LOOK_SECONDS).done:
+            if self._is_stuck():
+                _give_up(pool)  # a process died holding pebble's lock, or was stopped: the next look replaces the pool
+            if not pool.active:
+                raise _PoolBroke("no answer")
 
-    def _leave(self) -> None:
+    def _is_stuck(self) -> bool:
+        """However long the queue is, of a healthy pool some call ends within its time limit."""
         with self._counting:
-            self._in_flight -= 1
+            return time.monotonic() > self._progress + max(self._in_flight.values(), default=0) + GRACE_SECONDS
+
+    def _enter(self, seconds: float) -> object:
+        """Count a call in; Busy when there are too many."""
+        call = object()
+        with self._counting:
+            if len(self._in_flight) >= self._processes + self._queue:
+                raise Busy("every render process is at work, and the queue is full")
+            if not self._in_flight:
+                self._progress = time.monotonic()
+            self._in_flight[call] = seconds
+        return call
+
+    def _leave(self, call: object) -> None:
+        with self._counting:
+            del self._in_flight[call]
+            self._progress = time.monotonic()
             self._counting.notify_all()
 
     def _usable_pool(self) -> ProcessPool:
@@ -162,6 +178,8 @@ class Workers:
                     _retire(self._pool)
                 self._pool = None
                 self._pool = self._new_pool()
+                with self._counting:
+                    self._progress = time.monotonic()
             return self._pool
 
     def _new_pool(self) -> ProcessPool:
@@ -189,16 +207,6 @@ def _header(original: Path, limits: Limits, cpu_seconds: int) -> Header:
 
     render_walls.allow_cpu(cpu_seconds)
     return read_header(original, limits)
-
-
-def _wait(pool: ProcessPool, future: ProcessFuture[T], patience: float) -> None:
-    """Until `future` is done; _PoolBroke when it never will be."""
-    deadline = time.monotonic() + patience
-    while not wait([future], LOOK_SECONDS).done:
-        if time.monotonic() > deadline:
-            _give_up(pool)  # a process died holding pebble's lock, or was stopped: the next look replaces the pool
-        if not pool.active:
-            raise _PoolBroke("no answer")
 
 
 def _retire(pool: ProcessPool) -> None:

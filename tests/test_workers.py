@@ -259,6 +259,16 @@ def test_a_process_that_is_stopped_and_never_answers_is_replaced(start: Start, o
     assert gone(stopped)
 
 
+def test_a_long_queue_does_not_prolong_the_wait_for_a_process_that_never_answers(
+    start: Start, original: Path, job: Jobs, threads: ThreadPoolExecutor
+) -> None:
+    workers = start(seconds=0.5)
+    [stopped] = workers.pids().render
+    os.kill(stopped, signal.SIGSTOP)
+    renders = [threads.submit(workers.render, original, [job()]) for _ in range(8)]
+    assert all(isinstance(render.result(timeout=20)[0], Made) for render in renders)
+
+
 # --- time -----------------------------------------------------------------------------------------------------------------------------
 
 
