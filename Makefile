@@ -23,7 +23,7 @@ ifeq ($(strip $(PICTURES)),)
 	@$(ONMISS) import --root "$(ROOT)" --quiet "$(ROOT)/samples"
 else
 	@echo "importing $(PICTURES)"
-	@$(ONMISS) import --root "$(ROOT)" --quiet "$(PICTURES)" || [ $$? -eq 1 ]
+	@$(ONMISS) import --root "$(ROOT)" --quiet "$(patsubst ~/%,$(HOME)/%,$(PICTURES))" || [ $$? -eq 1 ]
 endif
 	@exec $(BIN)/onmiss up --root "$(ROOT)" --port $(PORT)
 

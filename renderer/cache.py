@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 
 from renderer import locks
 from renderer.errors import Busy, NoSpace
-from renderer.placing import place
+from renderer.placing import is_alive, place
 from renderer.rendition import Alias, Ref, Rendition
 
 Mark = tuple[int, int] | None  # which tombstone stood when the work began: inode and nanoseconds
@@ -43,13 +43,13 @@ class Cache:
         self._counter = itertools.count()
 
     def prepare(self) -> None:
-        """Make the directories, and sweep away what dead processes of ours left in `tmp/` (R24)."""
+        """Make the directories, and sweep away what dead processes of ours left in `tmp/` and `trash/` (R24)."""
         for directory in (self.files, self._tmp, self._trash, self._tombstones):
             directory.mkdir(parents=True, exist_ok=True)
         self._claims.touch()
-        for left in self._tmp.iterdir():
-            if not _is_alive(left.name.partition("-")[0]):
-                left.unlink(missing_ok=True)
+        for left in (*self._tmp.iterdir(), *self._trash.iterdir()):
+            if not is_alive(left.name.partition("-")[0]):
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
     def find(self, rendition: Rendition) -> Path | None:
         """The published file, if there is one. A file of no bytes is none: we never publish such."""
@@ -100,21 +100,25 @@ class Cache:
         finally:
             made.unlink(missing_ok=True)
 
-    def link(self, path: Path, alias: Alias) -> None:
+    def link(self, ref: Ref, path: Path, alias: Alias) -> None:
         """Give a published file its second name. A file that vanished meanwhile needs none."""
         name = path.with_name(alias.file_name(path.suffix[1:]))
         with contextlib.suppress(FileNotFoundError), _disk_full_is_no_space():
             try:
                 os.link(path, name)
             except FileExistsError:
-                self._replace_link(path, name)
+                if not name.samefile(path):
+                    self._replace_link(ref, path, name)
 
-    def _replace_link(self, path: Path, name: Path) -> None:
-        if name.samefile(path):
-            return
+    def _replace_link(self, ref: Ref, path: Path, name: Path) -> None:
+        """Under the lock of publishing: else a purge and a new render could come in between, and what was purged get the name."""
         spare = self.temporary()
-        os.link(path, spare)
-        spare.rename(name)
+        with locks.held(self._claims, _offset("publish", ref)):
+            try:
+                os.link(path, spare)
+                spare.rename(name)
+            finally:
+                spare.unlink(missing_ok=True)  # a rename onto another name of the same file leaves both
 
     def forget(self, ref: Ref) -> tuple[int, int]:
         """Drop every rendition and alias of an original; returns how many files and bytes went.
@@ -150,10 +154,6 @@ def _offset(purpose: str, ref: Ref) -> int:
     """A place in the claims file, so wide apart that strangers do not meet (of 1024 places, 32 makers would share one 38 times in 100)."""
     digest = hashlib.sha256(f"{purpose}\0{ref}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 2
-
-
-def _is_alive(pid: str) -> bool:
-    return pid.isdigit() and Path("/proc", pid).exists()
 
 
 @contextlib.contextmanager

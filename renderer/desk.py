@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from renderer.rendition import Ref, Rendition
 
 @dataclass(eq=False)
 class Order:
-    """One rendition wished for, and what became of it. `milliseconds`: what each stage took, filled in by the maker."""
+    """One rendition wished for, and what became of it. `milliseconds`: what each stage took, filled in by its maker."""
 
     rendition: Rendition
     made: Future[Path] = field(default_factory=Future)
@@ -28,45 +28,53 @@ class Order:
 
 
 class Desk:
-    """Orders by original. `waiting` requests may wait in all, `waiting_per_original` for one."""
+    """Orders by original. `waiting` requests may wait in all, `waiting_per_original` for one.
+
+    Of all, two thirds at most may wait for originals that are far, in a remote store: when that hangs, what is near is still rendered.
+    """
 
     def __init__(self, waiting: int, waiting_per_original: int) -> None:
-        self._waiting, self._per_original = waiting, waiting_per_original
+        self._waiting, self._per_original, self._waiting_far = waiting, waiting_per_original, max(1, waiting * 2 // 3)
         self._lock = threading.Lock()
         self._waiters: Counter[Ref] = Counter()
+        self._far = 0
         self._orders: dict[Rendition, Order] = {}
         self._untaken: dict[Ref, list[Order]] = {}  # an entry, even an empty one, means that a maker is at work
 
     @contextlib.contextmanager
-    def seat(self, ref: Ref) -> Iterator[None]:
+    def seat(self, ref: Ref, far: bool) -> Iterator[None]:
         """Wait for `ref` inside the block; Busy at once when too many do, before anything was claimed."""
         with self._lock:
             if self._waiters.total() >= self._waiting:
                 raise Busy("too many misses wait")
             if self._waiters[ref] >= self._per_original:
                 raise Busy(f"too many misses wait for {ref}")
+            if far and self._far >= self._waiting_far:
+                raise Busy("too many misses wait for remote stores")
             self._waiters[ref] += 1
+            self._far += far
         try:
             yield
         finally:
             with self._lock:
+                self._far -= far
                 self._waiters[ref] -= 1
                 if not self._waiters[ref]:
                     del self._waiters[ref]
 
-    def place(self, rendition: Rendition) -> tuple[Order, bool]:
-        """The order for `rendition`, new or somebody's already; and whether the caller must find a maker for its original."""
+    def place(self, rendition: Rendition) -> tuple[Order, bool, bool]:
+        """The order for `rendition`; whether it is new or somebody's already; whether the caller must find a maker for its original."""
         with self._lock:
             order = self._orders.get(rendition)
             if order is not None:
-                return order, False
+                return order, False, False
             order = self._orders[rendition] = Order(rendition)
             untaken = self._untaken.get(rendition.ref)
             if untaken is None:
                 self._untaken[rendition.ref] = [order]
             else:
                 untaken.append(order)
-            return order, untaken is None
+            return order, True, untaken is None
 
     def take(self, ref: Ref, most: int) -> list[Order]:
         """The next orders for the maker of `ref`; none means that it may go, and that the next order finds a new one."""
@@ -76,6 +84,11 @@ class Desk:
                 del self._untaken[ref]
             taken, untaken[:] = untaken[:most], untaken[most:]
             return taken
+
+    def put_back(self, ref: Ref, orders: Sequence[Order]) -> None:
+        """Orders that were taken and not made come first again."""
+        with self._lock:
+            self._untaken[ref][:0] = orders
 
     def settle(self, order: Order, outcome: Path | Exception) -> None:
         with self._lock:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from renderer.cache import Cache
 from renderer.errors import BrokenOriginal
 from renderer.limits import Limits
 from renderer.originals import Originals
 from renderer.picture.jobs import Header
+from renderer.quarantine import Quarantine
 from renderer.rendition import Namespace, Ref
 from renderer.stores import Facts
 from renderer.workers import Workers
@@ -34,8 +36,11 @@ class Taken:
 class Ingest:
     """`scratch`: a directory for what is being read, on any file system."""
 
-    def __init__(self, originals: Originals, workers: Workers, limits: Limits, scratch: Path) -> None:
-        self._originals, self._workers, self._limits, self._scratch = originals, workers, limits, scratch
+    def __init__(
+        self, originals: Originals, workers: Workers, cache: Cache, quarantine: Quarantine, limits: Limits, scratch: Path
+    ) -> None:  # fmt: skip
+        self._originals, self._workers, self._cache, self._quarantine = originals, workers, cache, quarantine
+        self._limits, self._scratch = limits, scratch
 
     def take(self, namespace: Namespace, stream: BinaryIO, own_time: int, name: str = "") -> Taken:
         """Store what `stream` holds, under `name` or, where the namespace names by hash, under that of its bytes.
@@ -73,4 +78,7 @@ class Ingest:
         if ref.namespace.naming.immutable and self._originals.facts(ref) is not None:
             return False
         self._originals.put(ref, path, facts)
+        self._quarantine.clear(ref)
+        if not ref.namespace.naming.immutable:
+            self._cache.forget(ref)  # the new bytes win: what was made of the old ones is not seen again (decision 21)
         return True

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from renderer.errors import BadRequest, NotFound, StoreGarbled
 from renderer.limits import Limits
-from renderer.placing import place
+from renderer.placing import is_alive, place
 from renderer.rendition import Namespace, Ref
 from renderer.stores import Facts, OnDisk, Store
 
@@ -78,11 +78,18 @@ class Originals:
             with self._fetched(home, ref) as local:
                 yield local
 
+    def is_near(self, ref: Ref) -> bool:
+        """Whether it can be had without asking a remote store."""
+        return isinstance(self.homes[ref.namespace.name].store, OnDisk) or self._copy(ref).exists()
+
     def _on_disk(self, home: Home, store: OnDisk, ref: Ref) -> Local:
         path = store.locate(home.key(ref.name))
-        if path is None:
+        try:
+            stat = path.stat() if path else None
+        except FileNotFoundError:
+            stat = None  # deleted since we looked
+        if path is None or stat is None:
             raise NotFound(ref)
-        stat = path.stat()
         self._limits.judge_bytes(stat.st_size)
         return Local(path, int(stat.st_mtime))
 
@@ -130,6 +137,21 @@ class Originals:
         home = self.homes[ref.namespace.name]
         home.store.put(home.key(ref.name), source, facts)
         self._absent.discard(ref)
+
+    def known_key(self, store: Store) -> str:
+        """The key of some original that was fetched from `store`, for a check that reads it; '' when none is known."""
+        for home in self.homes.values():
+            copies = (path for path in (self._copies / home.namespace.name).rglob("*") if path.is_file())
+            found = next(copies, None) if home.store is store else None
+            if found:
+                return home.key(found.name)
+        return ""
+
+    def sweep(self) -> None:
+        """Remove what dead processes of ours were fetching."""
+        for left in self._copies.glob(".*-*-*"):
+            if not is_alive(left.name[1:].partition("-")[0]):
+                left.unlink(missing_ok=True)
 
     def names(self, namespace: Namespace) -> Iterator[Ref]:
         """Every original of a namespace, in the store's order; what is not named as ours is passed over."""

@@ -1,4 +1,4 @@
-"""Rename a file to its final name, in a directory that somebody else may be removing at this moment because it is empty."""
+"""Temporary files and final names: who a file belongs to, and how it gets to a directory that somebody else may be removing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from pathlib import Path
 from renderer.errors import Busy
 
 _TRIES = 20  # every lost race means that a pruner or a purge made progress
+
+
+def is_alive(pid: str) -> bool:
+    """Whether the process that a temporary file is named after still runs."""
+    return pid.isdigit() and Path("/proc", pid).exists()
 
 
 def place(made: Path, final: Path) -> Path:

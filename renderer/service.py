@@ -17,12 +17,13 @@ from pathlib import Path
 from renderer import signing
 from renderer.cache import Cache, Mark
 from renderer.desk import Desk, Order
-from renderer.errors import BrokenOriginal, Busy, RendererError, RenderKilled
+from renderer.errors import BrokenOriginal, Busy, RendererError, RenderKilled, StoreUnavailable
 from renderer.limits import Limits
 from renderer.messages import Show
 from renderer.originals import Local, Originals
 from renderer.picture.jobs import Job, Made
-from renderer.quarantine import Quarantine
+from renderer.quarantine import Quarantine, Record
+from renderer.recipe import Recipe, Untouched
 from renderer.rendition import Ref, Rendition
 from renderer.workers import Workers
 
@@ -36,8 +37,8 @@ SIGKILL = 9
 class Bounds:
     """How many requests may wait, in all and for one original, and for how long."""
 
-    waiting: int = 112
-    waiting_per_original: int = 48
+    waiting: int = 240
+    waiting_per_original: int = 112
     wait_seconds: float = 30
 
 
@@ -70,7 +71,7 @@ class Service:
         path = self._cache.find(rendition)
         produced = Produced(path) if path else self._make(rendition)
         if show.alias:
-            self._cache.link(produced.path, show.alias)
+            self._cache.link(rendition.ref, produced.path, show.alias)
         return produced
 
     def load(self) -> dict[str, int]:
@@ -81,102 +82,133 @@ class Service:
 
     def _make(self, rendition: Rendition) -> Produced:
         ref, began = rendition.ref, time.monotonic()
-        self._quarantine.check(ref, rendition.recipe.spell())
-        with self._desk.seat(ref):
-            order, needs_maker = self._desk.place(rendition)
+        if rendition.recipe != Untouched(scrubbed=False):  # the bytes as they are can be had of a broken original too
+            self._quarantine.check(ref, rendition.recipe.spell())
+        with self._desk.seat(ref, far=not self._originals.is_near(ref)):
+            order, is_ours, needs_maker = self._desk.place(rendition)
             if needs_maker:
                 self._makers.submit(self._run_maker, ref)
             try:
                 path = order.made.result(timeout=self._bounds.wait_seconds)
             except concurrent.futures.TimeoutError as error:
                 raise Busy(f"{rendition} takes longer than {self._bounds.wait_seconds:g} s", retry_after=5) from error
-        spent = dict(order.milliseconds)
+        spent = dict(order.milliseconds) if is_ours else {}  # who joined an order only waited
         spent["wait"] = max(0.0, (time.monotonic() - began) * 1000 - sum(spent.values()))
         return Produced(path, spent)
 
     def _run_maker(self, ref: Ref) -> None:
+        """Make what is ordered of `ref` until nothing is. After a purge all begins anew: the bytes may be others now."""
         try:
-            began = time.monotonic()
-            with self._cache.claim(ref, self._bounds.wait_seconds) as mark, self._originals.local(ref) as original:
-                fetch = (time.monotonic() - began) * 1000
-                while orders := self._desk.take(ref, MOST_AT_ONCE):
-                    self._fulfil(orders, original, mark, fetch)
+            while not self._make_all(ref):
+                continue
         except RendererError as error:
             self._desk.give_up(ref, error)
         except Exception as error:
             log.exception("maker of %s", ref)
             self._desk.give_up(ref, error)
 
+    def _make_all(self, ref: Ref) -> bool:
+        """Whether nothing is left to make; not so when the original was purged meanwhile."""
+        began = time.monotonic()
+        with self._cache.claim(ref, self._bounds.wait_seconds) as mark, self._originals.local(ref) as original:
+            fetch = (time.monotonic() - began) * 1000
+            while orders := self._desk.take(ref, MOST_AT_ONCE):
+                if self._cache.mark(ref) != mark:
+                    self._desk.put_back(ref, orders)
+                    return False
+                self._fulfil(orders, original, mark, fetch)
+        return True
+
     def _fulfil(self, orders: Sequence[Order], original: Local, mark: Mark, fetch: float) -> None:
-        """Settle every one of `orders`, whatever happens."""
-        left = list(orders)
+        """Settle or put back every one of `orders`, whatever happens."""
         jobs: dict[Order, Job] = {}
         try:
             for order in orders:
                 found = self._cache.find(order.rendition)  # another process may have made it while we waited for the claim
                 if found:
-                    left.remove(order)
                     self._desk.settle(order, found)
                 else:
+                    order.milliseconds["fetch"] = fetch
                     jobs[order] = Job(order.rendition.recipe, self._cache.temporary())
-            for order, outcome in zip(jobs, self._render(jobs, original), strict=True):
-                left.remove(order)
-                order.milliseconds["fetch"] = fetch
-                self._desk.settle(order, self._published(order, jobs[order], outcome, original, mark))
+            if jobs:
+                self._render(jobs, original, mark)
         except Exception as error:
             if not isinstance(error, RendererError):
-                log.exception("making %s", ", ".join(str(order.rendition) for order in left))
-            for order in left:
-                self._desk.settle(order, error)
+                log.exception("making renditions of %s", orders[0].rendition.ref)
+            for order in orders:
+                if not order.made.done():
+                    self._desk.settle(order, error)
         finally:
             for job in jobs.values():
                 job.target.unlink(missing_ok=True)
 
-    def _render(self, jobs: Mapping[Order, Job], original: Local) -> list[Made | RendererError]:
-        if not jobs:
-            return []
+    def _render(self, jobs: Mapping[Order, Job], original: Local, mark: Mark) -> None:
+        ref = next(iter(jobs)).rendition.ref
         try:
-            return self._workers.render(original.path, list(jobs.values()))
+            results = self._workers.render(original.path, list(jobs.values()))
         except RenderKilled as killed:
-            self._note_killed(killed, jobs)
-            raise
+            guilty = self._note_killed(killed, jobs)
+            for order in guilty:
+                self._desk.settle(order, killed)
+            self._desk.put_back(ref, [order for order in jobs if order not in guilty])
+            return
         except FileNotFoundError as error:  # pruned or deleted between our look and theirs: the next request fetches it anew
             raise Busy("the original went away meanwhile") from error
+        except OSError as error:
+            raise StoreUnavailable(self._originals.homes[ref.namespace.name].store.name, f"{error.strerror}: {original.path}") from error
+        for (order, job), outcome in zip(jobs.items(), results, strict=False):
+            self._desk.settle(order, self._published(order, job, outcome, original, mark))
+        self._desk.put_back(ref, list(jobs)[len(results) :])
 
     def _published(self, order: Order, job: Job, outcome: Made | RendererError, original: Local, mark: Mark) -> Path | Exception:
-        ref = order.rendition.ref
+        rendition = order.rendition
         try:
             if isinstance(outcome, RendererError):
                 if isinstance(outcome, BrokenOriginal):
-                    self._note_broken(ref, original, outcome)
+                    self._note_broken(rendition.ref, original, outcome)
                 return outcome
             order.milliseconds.update(outcome.milliseconds)
             began = time.monotonic()
-            path = self._cache.publish(order.rendition, job.target, outcome.extension, original.time, mark)
+            path = self._cache.publish(rendition, job.target, outcome.extension, original.time, mark)
             order.milliseconds["publish"] = (time.monotonic() - began) * 1000
-            self._quarantine.clear(ref, order.rendition.recipe.spell())
-        except RendererError as error:
+            if isinstance(rendition.recipe, Recipe):  # a copy of the bytes proves nothing about the codecs
+                self._quarantine.clear(rendition.ref, rendition.recipe.spell())
+        except Exception as error:
+            if not isinstance(error, RendererError):
+                log.exception("publishing %s", rendition)
             return error
         return path
 
     def _note_broken(self, ref: Ref, original: Local, broken: BrokenOriginal) -> None:
         """Held against the original only when its bytes are the ones that its name promises; StoreGarbled otherwise."""
         self._originals.verify(ref, original.path)
-        record = self._quarantine.strike(ref, broken.reason)
-        log.warning("quarantined %s until %s: %s", ref, _clock(record.retry_at), broken.reason)
+        record = self._strike(ref, broken.reason)
+        if record:
+            log.warning("quarantined %s until %s: %s", ref, _clock(record.retry_at), broken.reason)
 
-    def _note_killed(self, killed: RenderKilled, jobs: Mapping[Order, Job]) -> None:
-        """Which of the jobs did it? They are made in order, and a job's file is begun when its encoding begins.
+    def _note_killed(self, killed: RenderKilled, jobs: Mapping[Order, Job]) -> list[Order]:
+        """Whose fault was it? The orders that shall fail for it; the others are made another time.
 
-        No file at all: the original never got through decoding. Else the last file begun is the one that was too much, and only that
-        recipe is held back: one huge wish must not take a picture's thumbnails away. Killed by SIGKILL is more often an operator or a
-        full machine than the picture: once is forgiven.
+        Jobs are made in order, so it was the first that is not whole. When it was not even begun, and none before it is whole, the
+        original never got through decoding, and all fail. Otherwise only that recipe is held back: one huge wish must not take a
+        picture's thumbnails away. Killed by SIGKILL is more often an operator or a full machine than the picture: once is forgiven.
         """
-        begun = [order for order, job in jobs.items() if job.target.exists()]
-        rendition = begun[-1].rendition if begun else next(iter(jobs)).rendition
-        recipe = rendition.recipe.spell() if begun else ""
-        record = self._quarantine.strike(rendition.ref, killed.reason, recipe, patience=1 if killed.signal == SIGKILL else 0)
-        log.error("%s: %s; try %d, again at %s", rendition, killed, record.tries, _clock(record.retry_at))
+        unfinished = [order for order, job in jobs.items() if not job.is_whole()] or list(jobs)
+        first = unfinished[0]
+        original_at_fault = len(unfinished) == len(jobs) and not jobs[first].is_begun()
+        recipe = "" if original_at_fault else first.rendition.recipe.spell()
+        record = self._strike(first.rendition.ref, killed.reason, recipe, patience=1 if killed.signal == SIGKILL else 0)
+        if record:
+            log.error("%s: %s; try %d, again at %s", first.rendition, killed, record.tries, _clock(record.retry_at))
+        return list(jobs) if original_at_fault else [first]
+
+    def _strike(self, ref: Ref, reason: str, recipe: str = "", patience: int = 0) -> Record | None:
+        """Note it, if the disk takes it: what is to be reported is the failure, not that."""
+        try:
+            return self._quarantine.strike(ref, reason, recipe, patience)
+        except OSError:
+            log.exception("no record of %s: %s", ref, reason)
+            return None
 
 
 def _clock(moment: float) -> str:

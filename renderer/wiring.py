@@ -12,6 +12,7 @@ import renderer
 from renderer import browser
 from renderer.cache import Cache
 from renderer.config import Config
+from renderer.dialects.links import Links
 from renderer.ingest import Ingest
 from renderer.originals import Home, Originals
 from renderer.picture import codecs
@@ -47,7 +48,9 @@ class Wiring:
     def originals(self) -> Originals:
         spaces = self.config.namespaces_built()
         homes = {name: Home(spaces[name], self.stores[space.store], space.prefix) for name, space in self.config.namespaces.items()}
-        return Originals(homes, Path(self.config.cache.root) / "originals", self.config.limits_built())
+        originals = Originals(homes, Path(self.config.cache.root) / "originals", self.config.limits_built())
+        originals.sweep()
+        return originals
 
     @cached_property
     def workers(self) -> Workers:
@@ -73,13 +76,15 @@ class Wiring:
 
     @cached_property
     def ingest(self) -> Ingest:
-        return Ingest(self.originals, self.workers, self.config.limits_built(), self.cache.root / "tmp")
+        scratch = self.cache.root / "tmp"
+        return Ingest(self.originals, self.workers, self.cache, self.quarantine, self.config.limits_built(), scratch)
 
     @cached_property
     def front(self) -> Front:
         terms = self.config.terms()
         images = Images(self.service, self.cache, terms)
-        pages = browser.create(self.originals, terms, self.config.hosts.images.base_url(), self.config.signing_keys())
+        links = Links(terms, self.config.limits_built(), self.config.hosts.images.base_url(), self.config.signing_keys())
+        pages = browser.create(self.originals, terms.namespaces, links, self.config.limits.sizes)
         return Front({"images": images, "service": pages.wsgi_app, "admin": Admin(self.load)})
 
     def load(self) -> dict[str, Any]:

@@ -6,6 +6,8 @@ was killed, or the forkserver) is replaced and that render tried once more; the 
 
 from __future__ import annotations
 
+import logging
+import math
 import multiprocessing
 import threading
 import time
@@ -25,12 +27,15 @@ from renderer.limits import Limits
 from renderer.picture.jobs import Header, Job, Made
 from renderer.walls import Walls
 
-# A call may carry many jobs for one original. The first pays for the decode, so the limit does not grow with the twentieth.
-MOST_SHARES = 4
+# A call may carry many jobs for one original, and others wait for a process meanwhile: after this long it begins no further one. So a
+# call's time limit is that of one job, and this.
+BUDGET_SECONDS = 1.0
 LOOK_SECONDS = 0.2  # how often a waiting thread asks whether the pool still lives: pebble forgets what is scheduled while it breaks
 GRACE_SECONDS = 5  # pebble's own time limit strikes within 0.1 s, and within 3 s more for a process that will not die
 STOP_SECONDS = 1  # of the time to stop, what is kept for killing; it takes 0.2
 _FORKSERVER_DIED = 255  # what multiprocessing says of a child whose exit status nobody can tell it any more
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -69,15 +74,19 @@ class Workers:
         self._progress = 0.0  # when a call last came to its end, or a pool was new
 
     def start(self) -> None:
-        """Start the forkserver, under a neutral environment, and the render processes."""
+        """Start the forkserver, under a neutral environment, and the render processes; from now on this process is closed to them."""
         render_walls.start_children_neutrally()
+        render_walls.hide_front()
         self._usable_pool()
 
     def render(self, original: Path, jobs: Sequence[Job]) -> list[Made | RendererError]:
-        """What became of each job. Busy when the queue is full, RenderKilled when the render process died or took too long."""
-        shares = min(len(jobs), MOST_SHARES)
-        arguments = original, tuple(jobs), self._limits, self._walls.cpu_seconds * shares
-        return self._run(_render, arguments, self._seconds * shares, tuple(job.target for job in jobs))
+        """What became of the first jobs: of one at least, and of more as far as a second goes.
+
+        Busy when the queue is full or no process can be had, RenderKilled when the render process died or took too long.
+        """
+        more = BUDGET_SECONDS if len(jobs) > 1 else 0
+        arguments = original, tuple(jobs), self._limits, self._walls.cpu_seconds + math.ceil(more)
+        return self._run(_render, arguments, self._seconds + more, tuple(job.target for job in jobs))
 
     def header(self, original: Path) -> Header:
         """What the original's header says; BrokenOriginal, Refused, and as `render`."""
@@ -116,7 +125,9 @@ class Workers:
                     target.unlink(missing_ok=True)
                 return self._run_once(task, arguments, seconds)
         except _PoolBroke as error:
-            raise RenderKilled(f"the pool of render processes broke twice: {error.__cause__ or error}") from error
+            # nothing that the original did: the machine gives us no process
+            log.error("the pool of render processes broke twice: %s", error.__cause__ or error)
+            raise Busy("no render process can be had", 5) from error
         finally:
             self._leave(call)
 
@@ -195,11 +206,11 @@ class Workers:
 
 
 def _render(original: Path, jobs: Sequence[Job], limits: Limits, cpu_seconds: int) -> list[Made | RendererError]:
-    """In a render process. The import stands here so that the front, which imports this module, loads no codec."""
+    """In a render process. The import stands here because the front, which imports this module, opens no picture."""
     from renderer.picture.render import render_all
 
     render_walls.allow_cpu(cpu_seconds)
-    return render_all(original, jobs, limits)
+    return render_all(original, jobs, limits, BUDGET_SECONDS)
 
 
 def _header(original: Path, limits: Limits, cpu_seconds: int) -> Header:

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.features import FeatureRecord
+from tests.servers import moto_server, rclone_server
+
+__all__ = ["moto_server", "rclone_server"]  # one of each for all folders
 
 TOP = Path(__file__).resolve().parent.parent
 _FOREIGN = ("ONMISS_", "AWS_", "BOTO_")  # settings of whoever runs the tests are none of ours
-_OURS = ("ONMISS_CORPUS", "ONMISS_GOLDEN")
+_OURS = ("ONMISS_CORPUS", "ONMISS_GOLDEN", "ONMISS_SOAK")
 
 
 def pytest_configure(config: pytest.Config) -> None:

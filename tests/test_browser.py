@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
 from renderer import browser
+from renderer.dialects.links import Links
+from renderer.errors import NotUnderstood
 from renderer.limits import Limits
 from renderer.messages import Terms
 from renderer.originals import Home, Originals
@@ -26,9 +29,14 @@ def originals(tmp_path: Path) -> Originals:
     return Originals(homes, tmp_path, Limits())
 
 
+def pages(originals: Originals, keys: Sequence[bytes] = (), allowed: Mapping[str, Sequence[str]] | None = None) -> FlaskClient:
+    links = Links(TERMS, Limits(), "https://i.example.net", keys)
+    return browser.create(originals, TERMS.namespaces, links, allowed or {}).test_client()
+
+
 @pytest.fixture
 def client(originals: Originals) -> FlaskClient:
-    return browser.create(originals, TERMS, "https://i.example.net").test_client()
+    return pages(originals)
 
 
 def put(originals: Originals, space: Namespace, name: str, tmp_path: Path) -> None:
@@ -68,12 +76,20 @@ def test_long_lists_come_in_pages(client: FlaskClient, originals: Originals, tmp
 
 def test_with_keys_the_pages_pictures_are_signed(originals: Originals, tmp_path: Path) -> None:
     put(originals, HASHED, ID, tmp_path)
-    page = browser.create(originals, TERMS, "https://i.example.net", [b"a key"]).test_client().get("/").text
+    page = pages(originals, keys=[b"a key"]).get("/").text
     assert page.count("~") == page.count(f"/{ID}.") > 3
 
 
 def test_an_unknown_namespace_is_404(client: FlaskClient) -> None:
-    assert client.get("/?namespace=nope").status_code == 404
+    with pytest.raises(NotUnderstood):
+        client.get("/?namespace=nope")
+
+
+def test_the_page_shows_no_size_that_is_refused(originals: Originals, tmp_path: Path) -> None:
+    put(originals, HASHED, ID, tmp_path)
+    page = pages(originals, allowed={"huimages": ["75x75!", "90x90"]}).get("/").text
+    assert f"/75x75!/{ID}.jpeg" in page
+    assert "150x150" not in page.replace("150px", "")
 
 
 def test_the_page_runs_no_script_and_is_not_kept(client: FlaskClient) -> None:

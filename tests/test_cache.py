@@ -75,17 +75,17 @@ def test_R24_a_file_of_no_bytes_is_never_published_nor_found(cache: Cache) -> No
 
 def test_an_alias_is_a_hard_link_beside_its_rendition(cache: Cache) -> None:
     path = publish(cache)
-    cache.link(path, Alias("~150x150", "jpeg"))
+    cache.link(REF, path, Alias("~150x150", "jpeg"))
     alias = path.with_name("~150x150.jpeg")
     assert alias.samefile(path)
-    cache.link(path, Alias("~150x150", "jpeg"))
+    cache.link(REF, path, Alias("~150x150", "jpeg"))
     assert path.stat().st_nlink == 2
 
 
 def test_an_alias_follows_a_rendition_that_was_made_again(cache: Cache) -> None:
-    cache.link(publish(cache, b"old"), Alias("~150x150", "jpeg"))
+    cache.link(REF, publish(cache, b"old"), Alias("~150x150", "jpeg"))
     path = publish(cache, b"new")
-    cache.link(path, Alias("~150x150", "jpeg"))
+    cache.link(REF, path, Alias("~150x150", "jpeg"))
     assert path.with_name("~150x150.jpeg").read_bytes() == b"new"
     assert not list((cache.root / "tmp").iterdir())
 
@@ -94,20 +94,20 @@ def test_an_alias_without_a_suffix_gets_the_true_extension(cache: Cache) -> None
     rendition = Rendition(REF, Untouched(scrubbed=True))
     path = cache.publish(rendition, made(cache), "png", OWN_TIME, None)
     assert cache.find(rendition) == path
-    cache.link(path, Alias("~o"))
+    cache.link(REF, path, Alias("~o"))
     assert path.with_name("~o.png").exists()
 
 
 def test_linking_a_rendition_that_was_purged_meanwhile_is_harmless(cache: Cache) -> None:
     path = publish(cache)
     cache.forget(REF)
-    cache.link(path, Alias("~150x150", "jpeg"))
+    cache.link(REF, path, Alias("~150x150", "jpeg"))
     assert not path.parent.exists()
 
 
 def test_forgetting_drops_every_rendition_and_alias(cache: Cache) -> None:
     path = publish(cache)
-    cache.link(path, Alias("~150x150", "jpeg"))
+    cache.link(REF, path, Alias("~150x150", "jpeg"))
     assert cache.forget(REF) == (1, len(b"picture"))
     assert not path.parent.exists()
     assert not list((cache.root / "trash").iterdir())

@@ -25,18 +25,19 @@ def rendition(side: int, ref: Ref = REF) -> Rendition:
 
 def test_equal_wishes_share_one_order_and_one_maker() -> None:
     desk = Desk(10, 5)
-    first, needs_maker = desk.place(rendition(1))
-    second, needs_another = desk.place(rendition(1))
-    third, needs_third = desk.place(rendition(2))
+    first, is_new, needs_maker = desk.place(rendition(1))
+    second, is_new_again, needs_another = desk.place(rendition(1))
+    third, _, needs_third = desk.place(rendition(2))
     assert first is second
     assert third is not first
+    assert (is_new, is_new_again) == (True, False)
     assert (needs_maker, needs_another, needs_third) == (True, False, False)
 
 
 def test_other_originals_find_makers_of_their_own() -> None:
     desk = Desk(10, 5)
     desk.place(rendition(1))
-    assert desk.place(rendition(1, OTHER))[1]
+    assert desk.place(rendition(1, OTHER))[2]
 
 
 def test_a_maker_takes_what_came_meanwhile_and_then_may_go() -> None:
@@ -44,14 +45,14 @@ def test_a_maker_takes_what_came_meanwhile_and_then_may_go() -> None:
     for side in (1, 2, 3):
         desk.place(rendition(side))
     assert [len(desk.take(REF, 2)), len(desk.take(REF, 2)), len(desk.take(REF, 2))] == [2, 1, 0]
-    assert desk.place(rendition(4))[1]
+    assert desk.place(rendition(4))[2]
 
 
 def test_an_order_in_work_is_joined_not_placed_again() -> None:
     desk = Desk(10, 5)
-    order, _ = desk.place(rendition(1))
+    order, *_ = desk.place(rendition(1))
     (taken,) = desk.take(REF, 8)
-    joined, needs_maker = desk.place(rendition(1))
+    joined, _, needs_maker = desk.place(rendition(1))
     desk.settle(taken, Path("/made"))
     assert joined is order
     assert not needs_maker
@@ -60,24 +61,45 @@ def test_an_order_in_work_is_joined_not_placed_again() -> None:
 
 def test_when_a_maker_fails_so_do_the_orders_it_had_not_taken() -> None:
     desk = Desk(10, 5)
-    order, _ = desk.place(rendition(1))
+    order, *_ = desk.place(rendition(1))
     desk.give_up(REF, NotFound(REF))
     with pytest.raises(NotFound):
         order.made.result(0)
-    assert desk.place(rendition(1))[1]
+    assert desk.place(rendition(1))[2]
 
 
 def test_too_many_for_one_original_are_sent_away_others_are_not() -> None:
     desk = Desk(10, 1)
-    with desk.seat(REF), desk.seat(OTHER):
-        with pytest.raises(Busy), desk.seat(REF):
+    with desk.seat(REF, far=False), desk.seat(OTHER, far=False):
+        with pytest.raises(Busy), desk.seat(REF, far=False):
             pass
         assert desk.load()["waiting"] == 2
-    with desk.seat(REF):
+    with desk.seat(REF, far=False):
         assert desk.load()["waiting"] == 1
 
 
 def test_too_many_in_all_are_sent_away() -> None:
     desk = Desk(1, 1)
-    with desk.seat(REF), pytest.raises(Busy), desk.seat(OTHER):
+    with desk.seat(REF, far=False), pytest.raises(Busy), desk.seat(OTHER, far=False):
         pass
+
+
+def test_what_was_put_back_comes_first_again() -> None:
+    desk = Desk(10, 5)
+    for side in (1, 2, 3):
+        desk.place(rendition(side))
+    first, second = desk.take(REF, 2)
+    desk.put_back(REF, [second])
+    desk.settle(first, Path("/made"))
+    assert [order.rendition for order in desk.take(REF, 8)] == [rendition(2), rendition(3)]
+
+
+def test_a_hanging_store_leaves_seats_for_what_is_near() -> None:
+    desk = Desk(3, 3)
+    with desk.seat(REF, far=True), desk.seat(REF, far=True):
+        with pytest.raises(Busy, match="remote"), desk.seat(OTHER, far=True):
+            pass
+        with desk.seat(OTHER, far=False):
+            assert desk.load()["waiting"] == 3
+    with desk.seat(OTHER, far=True):
+        assert desk.load()["waiting"] == 1

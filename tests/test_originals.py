@@ -77,6 +77,7 @@ def test_names_whose_bytes_may_change_are_fetched_anew(originals: Originals, sto
 
 
 def test_a_store_on_this_disk_is_its_own_local_copy(tmp_path: Path, picture: Path) -> None:
+    (tmp_path / "disk").mkdir()
     store = FileStore(name="disk", root=tmp_path / "disk")
     originals = Originals({"huimages": Home(HASHED, store)}, tmp_path / "copies", Limits())
     originals.put(REF, picture, FACTS)
@@ -87,6 +88,7 @@ def test_a_store_on_this_disk_is_its_own_local_copy(tmp_path: Path, picture: Pat
 
 
 def test_an_original_on_this_disk_that_is_too_large_is_refused(tmp_path: Path, picture: Path) -> None:
+    (tmp_path / "disk").mkdir()
     store = FileStore(name="disk", root=tmp_path / "disk")
     originals = Originals({"huimages": Home(HASHED, store)}, tmp_path / "copies", Limits(max_original_bytes=3))
     originals.put(REF, picture, FACTS)

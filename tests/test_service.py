@@ -19,7 +19,7 @@ from renderer.ops import Fit
 from renderer.originals import Home, Originals
 from renderer.picture.jobs import Job, Made
 from renderer.quarantine import Quarantine
-from renderer.recipe import Output, Recipe
+from renderer.recipe import Output, Recipe, Untouched
 from renderer.rendition import NAMINGS, Alias, Namespace, Rendition
 from renderer.service import Bounds, Service
 from renderer.signing import sign
@@ -214,7 +214,7 @@ def test_R23_an_original_that_kills_its_render_process_does_so_once_per_backoff(
 
 def test_a_wish_that_was_too_much_is_held_back_and_the_others_are_not(house: House) -> None:
     def hang_while_encoding(original: Path, jobs: Sequence[Job]) -> None:
-        jobs[0].target.write_bytes(b"half")
+        begin(jobs[0])
         raise RenderKilled("time limit", 0)
 
     house.workers.before = hang_while_encoding
@@ -225,6 +225,80 @@ def test_a_wish_that_was_too_much_is_held_back_and_the_others_are_not(house: Hou
         house.service.produce(show(1))
     assert house.service.produce(show(2)).path.exists()
     assert not list((house.cache.root / "tmp").iterdir())
+
+
+def begin(job: Job, whole: bool = False) -> None:
+    """As a render process does it: readable for others when it is whole."""
+    job.target.write_bytes(b"half")
+    job.target.chmod(0o644 if whole else 0o600)
+
+
+def test_of_several_wishes_the_one_that_was_too_much_is_blamed_and_the_others_are_made(house: House) -> None:
+    go = threading.Event()
+    house.store.gate = lambda key: go.wait(5) and None  # type: ignore[method-assign]
+    guilty = show(2).rendition.recipe
+
+    def hang_in_the_second(original: Path, jobs: Sequence[Job]) -> None:
+        if guilty in [job.recipe for job in jobs]:
+            for job in jobs[: [job.recipe for job in jobs].index(guilty)]:
+                begin(job, whole=True)
+            raise RenderKilled("time limit", 0)
+
+    house.workers.before = hang_in_the_second
+    with ThreadPoolExecutor(3) as clients:
+        asked = []
+        for side in (1, 2, 3):
+            asked.append(clients.submit(house.service.produce, show(side)))
+            wait_until(lambda n=side: house.service.load()["waiting"] == n, what="a waiter")
+        go.set()
+        assert asked[0].result(5).path.exists()
+        assert asked[2].result(5).path.exists()
+        with pytest.raises(RenderKilled):
+            asked[1].result(5)
+    assert [record.recipe for record in house.quarantine] == [guilty.spell()]
+
+
+def test_what_one_call_had_no_time_for_the_next_one_makes(house: House) -> None:
+    go, real = threading.Event(), house.workers.render
+    house.store.gate = lambda key: go.wait(5) and None  # type: ignore[method-assign]
+    house.workers.render = lambda original, jobs: real(original, jobs[:1])  # type: ignore[method-assign]
+    with ThreadPoolExecutor(3) as clients:
+        asked = [clients.submit(house.service.produce, show(side)) for side in (1, 2, 3)]
+        wait_until(lambda: house.service.load()["waiting"] == 3, what="three waiters")
+        go.set()
+        assert len({each.result(5).path for each in asked}) == 3
+    assert [len(call) for call in house.workers.calls] == [1, 1, 1]
+
+
+def test_an_order_is_never_lost_though_the_disk_takes_no_record(house: House, tmp_path: Path) -> None:
+    (tmp_path / "quarantine").write_text("a file where a directory should be")
+    house.workers.outcome = BrokenOriginal("a truncated file")
+    for _ in range(2):
+        with pytest.raises(BrokenOriginal):
+            house.service.produce(show())
+    house.workers.outcome = None
+    (tmp_path / "quarantine").unlink()
+    assert house.service.produce(show()).path.exists()
+
+
+def test_only_who_had_it_made_reports_what_the_stages_took(house: House) -> None:
+    go = threading.Event()
+    house.store.gate = lambda key: go.wait(5) and None  # type: ignore[method-assign]
+    with ThreadPoolExecutor(3) as clients:
+        asked = [clients.submit(house.service.produce, show()) for _ in range(3)]
+        wait_until(lambda: house.service.load()["waiting"] == 3, what="three waiters")
+        go.set()
+        spent = [each.result(5).milliseconds for each in asked]
+    assert sorted("decode" in each for each in spent) == [False, False, True]
+    assert all("wait" in each for each in spent)
+
+
+def test_the_bytes_as_they_are_can_be_had_of_an_original_that_no_codec_reads(house: House) -> None:
+    house.quarantine.strike(REF, "a truncated file")
+    as_is = Show(Rendition(REF, Untouched(scrubbed=False)), "o")
+    assert house.service.produce(as_is).path.exists()
+    with pytest.raises(BrokenOriginal):
+        house.service.produce(show())
 
 
 def test_a_bug_in_a_render_is_no_error_of_ours_and_leaves_nothing(house: House) -> None:

@@ -54,6 +54,16 @@ def main(argv: list[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:
+        print(f"onmiss: {error.strerror or error}: {error.filename}" if error.filename else f"onmiss: {error}", file=sys.stderr)
+        return FAILED
+
+
+def port(text: str) -> int:
+    """The first of three neighbouring ports."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65533:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65533, got {text!r}")
+    return int(text)
 
 
 def _parser(wanted: str) -> argparse.ArgumentParser:

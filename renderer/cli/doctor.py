@@ -82,7 +82,10 @@ def _codecs() -> Iterator[Finding]:
 
 def _directories(config: Config) -> Iterator[Finding]:
     root = Path(config.cache.root)
-    make_socket_directory(Path(config.serve.socket).parent)
+    try:
+        make_socket_directory(Path(config.serve.socket).parent)
+    except (OSError, RendererError) as error:
+        yield str(error), False
     for path in (root, Path(config.nginx.run), Path(config.nginx.logs), Path(config.serve.socket).parent):
         yield _writable(path)
     if root.exists():
@@ -106,7 +109,7 @@ def _writable(path: Path) -> Finding:
 
 def _stores(wiring: Wiring) -> Iterator[Finding]:
     for name, store in wiring.stores.items():
-        for sentence, well in store.check():
+        for sentence, well in store.check(wiring.originals.known_key(store)):
             yield f"{name}: {sentence}", well
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from renderer.cli import FAILED, USAGE
 from renderer.config import Config
-from renderer.dialects.paths import path_of
+from renderer.dialects.links import Links, shown_sizes
 from renderer.errors import ConfigError, RendererError
 from renderer.ingest import Taken
 from renderer.rendition import Namespace
 from renderer.wiring import Wiring
 
-URL_SIZE = "640x480"  # of the URL that is printed: every original has one, whatever `/o/` may show
+URL_SIZES = ("640x480",)  # of the URL that is printed; not `o`, which a namespace may forbid
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     if missing:
         print(f"onmiss import: expected files or folders, got {missing[0]}", file=sys.stderr)
         return USAGE
-    wiring, space = Wiring(config), namespace_of(config, arguments.namespace)
+    wiring, space, links = Wiring(config), namespace_of(config, arguments.namespace), links_of(config)
+    size = shown_sizes(URL_SIZES, config.limits.sizes.get(space.name))[0]
     took = failed = 0
     try:
         wiring.workers.start()
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
                 continue
             took += 1
             if not arguments.quiet:
-                print(f"{taken.ref.name}\t{url_of(config, space, taken.ref.name, URL_SIZE)}", flush=True)
+                print(f"{taken.ref.name}\t{links.url(space, taken.ref.name, size)}", flush=True)
     finally:
         wiring.workers.stop(1)
     print(f"{took} taken in, {failed} failed", file=sys.stderr)
@@ -63,10 +64,9 @@ def namespace_of(config: Config, name: str) -> Namespace:
     return spaces[name]
 
 
-def url_of(config: Config, space: Namespace, name: str, size: str, extension: str = "") -> str:
-    """The whole URL, signed where keys are set."""
-    path = path_of(config.terms(), space, name, size, extension, config.signing_keys())
-    return config.hosts.images.base_url() + path
+def links_of(config: Config) -> Links:
+    """What spells the URLs of this configuration."""
+    return Links(config.terms(), config.limits_built(), config.hosts.images.base_url(), config.signing_keys())
 
 
 def _take(wiring: Wiring, space: Namespace, path: Path, name: str) -> Taken:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 from renderer.config import Config
@@ -28,6 +29,8 @@ class JsonLines(logging.Formatter):
 def configure(config: Config) -> None:
     """Set up the root logger as `log` in the configuration says."""
     settings = config.log
+    if settings.file:
+        Path(settings.file).parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(settings.file) if settings.file else logging.StreamHandler()
     text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if settings.format == "json" else text)

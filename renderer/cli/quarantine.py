@@ -23,15 +23,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
     wiring = Wiring(config)
+    if arguments.action == "list" and (arguments.refs or arguments.all):
+        raise BadRequest("expected nothing after list, got " + " ".join(arguments.refs or ["--all"]))
     if arguments.action == "list":
         for record in wiring.quarantine:
             again = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.retry_at))
             print(f"{record.namespace}/{record.name}\t{record.recipe or 'all'}\t{record.tries} tries\tagain {again}\t{record.reason}")
         return 0
-    texts = [f"{record.namespace}/{record.name}" for record in wiring.quarantine] if arguments.all else arguments.refs
-    if not texts and not arguments.all:
-        raise BadRequest("expected NAMESPACE/NAME or --all to clear, got neither")
-    cleared = sum(wiring.quarantine.clear(_ref(config, text)) for text in dict.fromkeys(texts))
+    if bool(arguments.refs) == arguments.all:
+        raise BadRequest(f"expected NAMESPACE/NAME or --all to clear, got {'both' if arguments.all else 'neither'}")
+    if arguments.all:
+        cleared = wiring.quarantine.clear_all()
+    else:
+        cleared = sum(wiring.quarantine.clear(_ref(config, text)) for text in dict.fromkeys(arguments.refs))
     print(f"{cleared} records cleared")
     return 0
 

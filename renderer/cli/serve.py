@@ -9,8 +9,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from renderer import walls
-from renderer.cli import logs
+from renderer.cli import logs, port
 from renderer.config import Config
 from renderer.errors import ConfigError
 from renderer.web import serve
@@ -18,7 +17,7 @@ from renderer.wiring import Wiring
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, metavar="N", help="the images host's port: N, the service's N+1, the admin's N+2")
+    parser.add_argument("--port", type=port, metavar="N", help="the images host's port: N, the service's N+1, the admin's N+2")
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -30,7 +29,6 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         raise ConfigError("serve.socket", f"another renderer listens on {socket}", "stop it, or choose another --root")
     wiring = Wiring(config)
     wiring.workers.start()  # first: its forkserver starts before a thread or a client of ours exists
-    walls.hide_front()
     server = serve.Server(wiring.front, socket, config.serve.threads, config.serve.drain_seconds, on_stop=lambda: _stop(wiring))
     server.run()
     logging.getLogger(__name__).info("stopped")

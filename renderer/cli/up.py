@@ -13,12 +13,15 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
-from renderer.cli import logs
-from renderer.cli.importing import url_of
+from renderer import walls
+from renderer.cli import logs, port
+from renderer.cli.importing import links_of
 from renderer.config import Config
-from renderer.errors import ConfigError
+from renderer.dialects.links import shown_sizes
+from renderer.errors import ConfigError, RendererError
 from renderer.web import nginx, serve
 from renderer.web.supervisor import Child, find_program, renderer_command, supervise
 from renderer.wiring import Wiring
@@ -28,13 +31,14 @@ SHOWN_SIZES = ("150x150!", "640x480")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, metavar="N", help="the images host's port; the service gets N+1, the admin N+2")
+    parser.add_argument("--port", type=port, metavar="N", help="the images host's port; the service gets N+1, the admin N+2")
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
     if arguments.port:
         config = config.with_ports(arguments.port)
     logs.configure(config)
+    walls.hide_front()  # the credentials that the renderer inherits stand in our environment too
     _check(config)
     program = _program(config)
     conf = write_nginx_configuration(config, program)
@@ -109,14 +113,24 @@ def _options(arguments: argparse.Namespace) -> list[str]:
 
 def _announce(config: Config) -> None:
     """A short table of URLs to click."""
-    originals = Wiring(config).originals
     rows = [("service", f"{config.hosts.service.base_url()}/"), ("admin", f"{config.hosts.admin.base_url()}/")]
-    for space in config.namespaces_built().values():
-        for ref in itertools.islice(originals.names(space), SHOWN):
-            rows += [(size, url_of(config, space, ref.name, size)) for size in SHOWN_SIZES]
-    print("\n".join(f"  {name:<9} {url}" for name, url in rows), flush=True)
-    if len(rows) == 2:  # only the hosts: no picture yet
-        print("  no originals yet: onmiss import PICTURE…", flush=True)
+    try:
+        pictures = list(_pictures(config))
+    except RendererError as error:  # a store that is down now is no reason not to run
+        pictures = []
+        print(f"  no pictures to show: {error}", flush=True)
+    else:
+        if not pictures:
+            print("  no originals yet: onmiss import PICTURE…", flush=True)
+    print("\n".join(f"  {name:<9} {url}" for name, url in (*rows, *pictures)), flush=True)
     print("Ctrl-C stops.", flush=True)
     logging.getLogger(__name__).info("ready")
+
+
+def _pictures(config: Config) -> Iterator[tuple[str, str]]:
+    originals, links = Wiring(config).originals, links_of(config)
+    for space in config.namespaces_built().values():
+        sizes = shown_sizes(SHOWN_SIZES, config.limits.sizes.get(space.name))
+        for ref in itertools.islice(originals.names(space), SHOWN):
+            yield from ((size, links.url(space, ref.name, size)) for size in sizes)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from renderer.cli.importing import namespace_of, url_of
+from renderer.cli.importing import links_of, namespace_of
 from renderer.config import Config
 
 
@@ -20,5 +20,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
-    print(url_of(config, namespace_of(config, arguments.namespace), arguments.id, arguments.size, arguments.format))
+    print(links_of(config).url(namespace_of(config, arguments.namespace), arguments.id, arguments.size, arguments.format))
     return 0

@@ -14,7 +14,7 @@ from renderer.errors import ConfigError
 
 PREFIX = "ONMISS_"
 # What the commands and the tests read from the environment themselves.
-RESERVED = ("CONFIG", "ROOT", "CORPUS", "GOLDEN")
+RESERVED = ("CONFIG", "ROOT", "CORPUS", "GOLDEN", "SOAK")
 
 Tree = dict[str, Any]
 

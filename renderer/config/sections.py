@@ -85,12 +85,15 @@ class Serve(Section):
         description="FastCGI socket between nginx and the renderer. A relative path that is too long for a socket (over 100 bytes) "
         "moves to a directory of its own below the system's temporary directory.",
     )
-    threads: Count = Field(default=128, ge=4, le=4096, description="Threads that answer requests.")
-    waiting: Count = Field(default=112, ge=2, description="Most requests in work or waiting at once; fewer than threads. Beyond it: 503.")
+    threads: Count = Field(default=256, ge=4, le=900, description="Threads that answer requests.")
+    waiting: Count = Field(default=240, ge=2, description="Most requests in work or waiting at once; fewer than threads. Beyond it: 503.")
     waiting_per_original: Count = Field(
-        default=48, ge=1, description="Most requests at once for one original; fewer than waiting. Beyond it: 503."
+        default=112, ge=1, description="Most requests at once for one original; fewer than waiting. Beyond it: 503."
     )
-    wait_seconds: Seconds = Field(default=30, description="Longest wait for somebody else's work on the same original, in seconds.")
+    wait_seconds: Seconds = Field(
+        default=30,
+        description="Longest wait of a request for its picture, whoever makes it, in seconds. Beyond it: 503; it is made all the same.",
+    )
     drain_seconds: Seconds = Field(default=30, description="Longest time that requests in flight have to finish at a stop, in seconds.")
 
 

@@ -91,7 +91,10 @@ def _check_extension(document: str, extension: str, allowed: tuple[str, ...]) ->
 
 
 def hits(terms: Terms) -> tuple[Hit, ...]:
-    """Sizes with a selecting extension, all other sizes, and originals; in this order, as the first match wins."""
+    """Sizes in JPEG as pages spell them, with a selecting extension, all others; and originals.
+
+    The first match wins, and nginx tries them in this order: what is asked most stands first.
+    """
     space = terms.namespaces.get(NAMESPACE)
     if space is None:
         return ()
@@ -99,9 +102,11 @@ def hits(terms: Terms) -> tuple[Hit, ...]:
     number = "[1-9][0-9]{0,4}"
     size = rf"/(?P<size>{number}x{number}!?|{'|'.join(SIZE_NAMES)})(?:~{SIGNATURE})?/{space.naming.captured}"
     selecting = "|".join(SELECTING)
+    jpeg = (f"{directory}/~$size.jpeg",)
     found = (
+        Hit("huimages", space, rf"{size}(?:(?:\.jpe?g)?/[^/]+)?\.jpe?g", jpeg),
         Hit("huimages formats", space, rf"{size}(?:(?:\.jpe?g)?/[^/.][^/]*)?\.(?P<ext>{selecting})", (f"{directory}/~$size.$ext",)),
-        Hit("huimages", space, rf"{size}(?:\.jpe?g)?(?:/[^/]+)?", (f"{directory}/~$size.jpeg",)),
+        Hit("huimages", space, rf"{size}(?:\.jpe?g)?(?:/[^/]+)?", jpeg),
     )
     if space.originals == "forbidden":
         return found

@@ -35,12 +35,13 @@ def encode(image: Image.Image, output: Output, target: Path) -> int:
 
 @contextmanager
 def created(target: Path) -> Iterator[IO[bytes]]:
-    """`target`, made anew for everyone to read; gone again when writing fails. A full disk is NoSpace."""
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    """`target`, made anew; for everyone to read once it is whole, and gone again when writing fails. A full disk is NoSpace."""
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o644)  # nginx's user reads it, whatever the umask
             yield file
+            file.flush()
+            os.fchmod(descriptor, 0o644)  # nginx's user reads it, whatever the umask
     except BaseException as error:
         target.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in _FULL_DISK:

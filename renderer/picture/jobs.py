@@ -1,4 +1,4 @@
-"""What crosses the pipe between the front and a render process. No PIL here, so that the front loads no codec by asking."""
+"""What crosses the pipe between the front and a render process."""
 
 from __future__ import annotations
 
@@ -12,13 +12,23 @@ from renderer.recipe import Recipe, Untouched
 
 @dataclass(frozen=True)
 class Job:
-    """One rendition wanted. `target`: a file that is not there yet; it appears when encoding begins, not before.
+    """One rendition wanted. `target`: a file that is not there yet.
 
-    So its absence after a render process died says that the original killed it, and not the recipe's output.
+    It appears when encoding begins and is readable for others when it is whole, so that after the death of a render process the front
+    can tell what it died of.
     """
 
     recipe: Recipe | Untouched
     target: Path
+
+    def is_begun(self) -> bool:
+        return self.target.exists()
+
+    def is_whole(self) -> bool:
+        try:
+            return bool(self.target.stat().st_mode & 0o004)
+        except FileNotFoundError:
+            return False
 
 
 @dataclass(frozen=True)

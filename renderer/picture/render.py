@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +18,18 @@ from renderer.picture.jobs import Header, Job, Made
 from renderer.recipe import Recipe
 
 
-def render_all(original: Path, jobs: Sequence[Job], limits: Limits) -> list[Made | RendererError]:
-    """What became of each job, in their order. One that fails does not stop the others; a bug of ours does."""
-    return [_attempted(original, job, limits) for job in jobs]
+def render_all(original: Path, jobs: Sequence[Job], limits: Limits, budget_seconds: float = math.inf) -> list[Made | RendererError]:
+    """What became of each job, in their order. One that fails does not stop the others; a bug of ours does.
+
+    No further job is begun after `budget_seconds`: the answer is then shorter than `jobs`, by those that come another time. One is
+    always done.
+    """
+    end, results = time.monotonic() + budget_seconds, []
+    for job in jobs:
+        results.append(_attempted(original, job, limits))
+        if time.monotonic() >= end:
+            break
+    return results
 
 
 def read_header(original: Path, limits: Limits) -> Header:

@@ -52,8 +52,11 @@ class Source(Protocol):
     def names(self, prefix: str = "") -> Iterator[str]:
         """All keys that begin with `prefix`, in byte order, in bounded memory."""
 
-    def check(self) -> list[tuple[str, bool]]:
-        """For `onmiss doctor`: sentences about what was touched, and whether it is well. Raises nothing of its own family."""
+    def check(self, known_key: str = "") -> list[tuple[str, bool]]:
+        """For `onmiss doctor`: sentences about what was touched, and whether it is well. Raises nothing of its own family.
+
+        `known_key`: of an object that was there once; reading it may tell more than reading one that never was.
+        """
 
 
 class Store(Source, Protocol):

@@ -91,7 +91,7 @@ class FileStore:
             _sync(self._without_empty(path.parent))
             return True
 
-    def check(self) -> list[tuple[str, bool]]:
+    def check(self, known_key: str = "") -> list[tuple[str, bool]]:
         try:
             with self._border():
                 self._expect_root()
@@ -156,8 +156,9 @@ class FileStore:
 
     def _temporary(self) -> Path:
         """A new empty file beside everything else."""
+        self._expect_root()
         directory = self.root / _TMP
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(exist_ok=True)
         with self._lock:
             if not self._swept:
                 _sweep(directory, self.stale_seconds)

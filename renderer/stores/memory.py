@@ -50,7 +50,7 @@ class MemoryStore:
         with self._lock:
             return self._held.pop(checked(key), None) is not None
 
-    def check(self) -> list[tuple[str, bool]]:
+    def check(self, known_key: str = "") -> list[tuple[str, bool]]:
         return [(f"store {self.name}: in memory, forgotten at exit", True)]
 
     def _look(self, key: str) -> tuple[bytes, Facts] | None:

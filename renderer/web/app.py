@@ -15,9 +15,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from werkzeug.exceptions import HTTPException
+
 from renderer import dialects
 from renderer.cache import Cache
-from renderer.errors import MethodNotAllowed, NotUnderstood, RendererError
+from renderer.errors import Busy, MethodNotAllowed, NotUnderstood, RendererError
 from renderer.messages import Reply, Request, Show, Terms, plain
 from renderer.service import Service
 from renderer.web import failures
@@ -45,7 +47,11 @@ class Front:
         try:
             if host is not None:
                 return host(environ, start_response)
-            reply = plain(404, "File not found")
+            reply = failures.reply_to(NotUnderstood("File not found"))
+        except RendererError as error:
+            reply = failures.reply_to(error)
+        except HTTPException as error:  # Flask's: no such page, or not by this method
+            reply = plain(error.code or 500, error.name, (("Cache-Control", "no-store"),))
         except Exception:  # a bug: the traceback is the operator's, never the client's
             log.exception("%s %s", environ.get("REQUEST_METHOD"), environ.get("REQUEST_URI"))
             reply = plain(500, "internal error", (("Cache-Control", "no-store"),))
@@ -81,7 +87,11 @@ class Images:
         """nginx sends the file, with its own Range, HEAD, ETag and 304: no Content-Type and no Cache-Control of ours."""
         relative = self._cache.accel_path(path)
         accel = "/_done/" + urllib.parse.quote(str(relative).encode("utf-8"))
-        return Reply(200, (("X-Onmiss", "miss"),), accel=accel, accel_bytes=path.stat().st_size)
+        try:
+            length = path.stat().st_size
+        except FileNotFoundError as error:
+            raise Busy("it was purged at this moment") from error
+        return Reply(200, (("X-Onmiss", "miss"),), accel=accel, accel_bytes=length)
 
 
 class Admin:

@@ -39,7 +39,7 @@ def test_the_root_of_the_command_line_comes_before_the_environment_and_the_file(
 
 def test_the_environment_names_the_file(tmp_path: Path) -> None:
     file = tmp_path / "other.yaml"
-    file.write_text("serve: {threads: 77, waiting: 60}")
+    file.write_text("serve: {threads: 77, waiting: 60, waiting_per_original: 20}")
     assert Config.load(None, None, {"ONMISS_CONFIG": str(file)}).serve.threads == 77
 
 

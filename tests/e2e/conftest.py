@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.site import Site
-from tests.servers import S3Server, moto_server, rclone_server
-
-__all__ = ["moto_server", "rclone_server"]
+from tests.servers import S3Server
 
 MakeSite = Callable[..., Site]
 

@@ -203,6 +203,24 @@ def test_originals_as_is_are_the_stored_bytes_with_their_true_type(make_site: Ma
             assert answer.body == content
 
 
+@pytest.mark.feature(17)
+def test_R17_the_type_comes_from_the_bytes_that_were_made_and_nobody_sniffs(site: Site) -> None:
+    """Whatever the URL's decoration claims, and whatever the original was called."""
+    name = site.put(PNG).name
+    types = {
+        f"/o/{name}/picture.jpeg": "image/png",
+        f"/150x150/{name}/picture.html": "image/jpeg",
+        f"/150x150/{name}/script.js": "image/jpeg",
+        f"/150x150/{name}": "image/jpeg",
+        f"/150x150/{name}/a.webp": "image/webp",
+        f"/i/huimages/{name}/fit-20x20.avif": "image/avif",
+    }
+    for path, mime in types.items():
+        for answer in (site.get(path), site.get(path)):
+            assert (answer.status, answer["content-type"], answer["x-content-type-options"]) == (200, mime, "nosniff"), path
+            assert answer.picture().get_format_mimetype() == mime, path
+
+
 @pytest.mark.feature(16)
 def test_scrubbed_originals_do_not_tell_where_they_were_taken(site: Site) -> None:
     assert site.get(f"/o/{site.put(PNG).name}.jpeg").body == PNG
@@ -241,14 +259,14 @@ def test_only_listed_sizes_are_made(make_site: MakeSite) -> None:
 
 @pytest.mark.feature(26)
 def test_R13_with_keys_only_a_miss_needs_a_signature(make_site: MakeSite) -> None:
-    from renderer.cli.importing import url_of
+    from renderer.cli.importing import links_of
 
     site = make_site({"signing": {"keys": ["a key of the operator's"]}})
     site.start()
     name = site.put(KNOWN).name
     space = site.config.namespaces_built()["huimages"]
     for size in ("150x150!", "fit-90x_q70", "o"):
-        path = url_of(site.config, space, name, size).removeprefix(site.config.hosts.images.base_url())
+        path = links_of(site.config).url(space, name, size).removeprefix(site.config.hosts.images.base_url())
         unsigned = path.replace(path[path.index("~") : path.index("~") + 23], "")
         assert site.get(unsigned).status == 403
         at = path.index("~") + 1

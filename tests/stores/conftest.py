@@ -12,9 +12,6 @@ from renderer.stores import Facts, Store
 from renderer.stores.file import FileStore
 from renderer.stores.memory import MemoryStore
 from renderer.stores.s3 import S3Store
-from tests.servers import moto_server, rclone_server
-
-__all__ = ["moto_server", "rclone_server"]
 
 Putter = Callable[..., Facts]
 

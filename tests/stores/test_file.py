@@ -47,10 +47,10 @@ def test_a_key_is_the_path(disk: FileStore, source: Path) -> None:
     assert isinstance(disk, OnDisk)
 
 
-def test_the_first_put_makes_the_root(tmp_path: Path, source: Path) -> None:
-    disk = FileStore("disk", tmp_path / "a/b")
-    put(disk, "key", source)
-    assert list(disk.names()) == ["key"]
+def test_a_put_makes_no_root_of_a_disk_that_is_not_mounted(tmp_path: Path, source: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        put(FileStore("disk", tmp_path / "a/b"), "key", source)
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_root_that_is_not_there_is_no_empty_store(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_full_disk_is_no_space_and_leaves_no_partial_file(tmp_path: Path) -> N
     script = (
         "import sys; from pathlib import Path; from renderer.errors import NoSpace; from renderer.stores import Facts\n"
         "from renderer.stores.file import FileStore\n"
-        "small, big = Path('small'), Path('big'); disk = FileStore('disk', small / 'originals')\n"
+        "small, big = Path('small'), Path('big'); (small / 'originals').mkdir(); disk = FileStore('disk', small / 'originals')\n"
         "big.write_bytes(b'x' * 600_000); disk.put('key', big, Facts(0, 0))\n"
         "for attempt in (lambda: disk.put('other', big, Facts(0, 0)), lambda: disk.get('key', small / 'target', 1_000_000)):\n"
         "    try: attempt()\n    except NoSpace: print('no space')\n"

@@ -146,6 +146,7 @@ def test_secrets_are_not_shown() -> None:
 
 ROLES = {
     "reader": ["s3:GetObject", "s3:ListBucket"],
+    "getter": ["s3:GetObject"],
     "lister": ["s3:ListBucket"],
     "nobody": ["s3:GetObjectTagging"],
     "importer": ["s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:DeleteObject"],
@@ -202,10 +203,15 @@ def test_R26_check_tells_a_missing_getobject_from_a_missing_listbucket(roles: di
     assert [well for _, well in S3Store("lister", **roles["lister"]).check()] == [False, True, True]
     (read, read_well), (listed, listed_well), _ = S3Store("nobody", **roles["nobody"]).check()
     assert (read_well, listed_well) == (False, False)
-    assert "s3:ListBucket shows" in read
+    assert "it may be s3:ListBucket alone that lacks" in read
     assert "listing needs s3:ListBucket" in listed
     with pytest.raises(StoreRefused, match="s3:ListBucket, without which S3 answers 403 for a missing key too"):
         S3Store("lister", **roles["lister"]).facts("original")
+
+
+def test_R26_check_of_an_original_that_was_there_once_tells_the_two_apart_without_a_listing(roles: dict[str, dict[str, Any]]) -> None:
+    wells = {role: [well for _, well in S3Store(role, **roles[role]).check("original")] for role in ("getter", "nobody")}
+    assert wells == {"getter": [True, False, True], "nobody": [False, False, True]}
 
 
 def test_a_kind_whose_library_is_missing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

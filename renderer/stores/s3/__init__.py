@@ -115,12 +115,12 @@ class S3Store:
             self._client.delete_object(**self._place(key))
         return True
 
-    def check(self) -> list[tuple[str, bool]]:
+    def check(self, known_key: str = "") -> list[tuple[str, bool]]:
         """Nothing is written: reading must be possible for a role that may do nothing else (R26)."""
-        read, listed = self._trouble(self._read_nothing), self._trouble(self._list_one)
-        refused = isinstance(read, StoreRefused) and isinstance(listed, StoreRefused)
+        read, listed = self._trouble(lambda: self._read_first_byte(known_key)), self._trouble(self._list_one)
+        untold = isinstance(read, StoreRefused) and isinstance(listed, StoreRefused) and not known_key
         return [
-            self._sentence("s3:GetObject, to read originals" + refused * " (whether it is this that lacks, s3:ListBucket shows)", read),
+            self._sentence("s3:GetObject, to read originals" + untold * " (it may be s3:ListBucket alone that lacks)", read),
             self._sentence("s3:ListBucket, for an honest 404, import and migration", listed),
             (f"store {self.name}: s3:PutObject for import and uploads, s3:DeleteObject for deletion: not tried", True),
         ]
@@ -136,10 +136,10 @@ class S3Store:
             return error
         return None
 
-    def _read_nothing(self) -> None:
-        """Of a key that nobody has: 404 needs both permissions, 403 says that one lacks."""
-        place = {"Bucket": self.bucket, "Key": f"{self.prefix}onmiss-{secrets.token_hex(16)}"}
-        response = _unless_absent(self._client.get_object, place)
+    def _read_first_byte(self, known_key: str) -> None:
+        """Of an object that is there 403 says that GetObject lacks; of a key that nobody has, that it or ListBucket does."""
+        place = self._place(known_key) if known_key else {"Bucket": self.bucket, "Key": f"{self.prefix}onmiss-{secrets.token_hex(16)}"}
+        response = _unless_absent(self._client.get_object, place | {"Range": "bytes=0-0"})
         if response is not None:
             response["Body"].close()
 
