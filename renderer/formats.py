@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Format:
-    """One file format. `extension` is the one that we write; `extensions` are those that a name may carry."""
+    """One file format. `extension` is the one that we write; `extensions` are those that a name may carry.
+
+    `slow`: to encode it costs a quarter of a second and more for a megapixel, a hundred times a JPEG.
+    """
 
     name: str
     extension: str
@@ -16,13 +19,14 @@ class Format:
     pillow: str
     writable: bool = True
     has_quality: bool = False
+    slow: bool = False
 
 
 JPEG = Format("jpeg", "jpg", ("jpg", "jpeg"), "image/jpeg", "JPEG", has_quality=True)
-PNG = Format("png", "png", ("png",), "image/png", "PNG")
+PNG = Format("png", "png", ("png",), "image/png", "PNG", slow=True)
 WEBP = Format("webp", "webp", ("webp",), "image/webp", "WEBP", has_quality=True)
-GIF = Format("gif", "gif", ("gif",), "image/gif", "GIF")
-AVIF = Format("avif", "avif", ("avif",), "image/avif", "AVIF", has_quality=True)
+GIF = Format("gif", "gif", ("gif",), "image/gif", "GIF", slow=True)
+AVIF = Format("avif", "avif", ("avif",), "image/avif", "AVIF", has_quality=True, slow=True)
 TIFF = Format("tiff", "tif", ("tif", "tiff"), "image/tiff", "TIFF", writable=False)
 BMP = Format("bmp", "bmp", ("bmp",), "image/bmp", "BMP", writable=False)
 ICO = Format("ico", "ico", ("ico",), "image/vnd.microsoft.icon", "ICO", writable=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from renderer.box import Size
 from renderer.errors import NotAllowed, Refused, TooManyBytes
+from renderer.formats import Format
 from renderer.ops import Operation
 from renderer.recipe import Untouched
 from renderer.rendition import Rendition
@@ -14,12 +15,16 @@ from renderer.rendition import Rendition
 
 @dataclass(frozen=True)
 class Limits:
-    """`sizes`: namespace name to the only operations allowed there; a namespace that is not in it allows all."""
+    """`sizes`: namespace name to the only operations allowed there; a namespace that is not in it allows all.
+
+    `max_pixels_slow` holds for the formats that are slow to encode, so that nobody occupies the render processes with a few requests.
+    """
 
     max_original_bytes: int = 64_000_000
     max_pixels_in: int = 100_000_000
     max_side_out: int = 8192
     max_pixels_out: int = 40_000_000
+    max_pixels_slow: int = 12_000_000
     sizes: Mapping[str, frozenset[tuple[Operation, ...]]] = field(default_factory=dict)
 
     def judge(self, rendition: Rendition) -> None:
@@ -28,11 +33,9 @@ class Limits:
         if isinstance(recipe, Untouched):
             return
         for operation in recipe.operations:
-            box = operation.wish()
-            if box is None:
-                continue
-            if max(box.width, box.height) > self.max_side_out or box.width * box.height > self.max_pixels_out:
-                raise Refused(f"expected at most {self._most_out()} for a size, got {box.spell()}")
+            box, form = operation.wish(), recipe.output.format
+            if box is not None and not self._fits((box.width, box.height), form):
+                raise Refused(f"expected at most {self._most_out(form)} for a size in {form.name}, got {box.spell()}")
         allowed = self.sizes.get(rendition.ref.namespace.name)
         if allowed is not None and recipe.operations not in allowed:
             raise NotAllowed(f"expected one of the allowed sizes for {rendition.ref.namespace.name}, got {recipe.spell()}")
@@ -46,10 +49,16 @@ class Limits:
         if size[0] * size[1] > self.max_pixels_in:
             raise Refused(f"expected at most {self.max_pixels_in} pixels for an original, got {size[0]}x{size[1]}")
 
-    def judge_canvas(self, size: Size) -> None:
+    def judge_canvas(self, size: Size, form: Format) -> None:
         """The one final check on what is about to be made, whatever path led there (R9)."""
-        if max(size) > self.max_side_out or size[0] * size[1] > self.max_pixels_out:
-            raise Refused(f"expected at most {self._most_out()} for a rendition, got {size[0]}x{size[1]}")
+        if not self._fits(size, form):
+            raise Refused(f"expected at most {self._most_out(form)} for a rendition in {form.name}, got {size[0]}x{size[1]}")
 
-    def _most_out(self) -> str:
-        return f"{self.max_side_out} pixels a side and {self.max_pixels_out} in all"
+    def _fits(self, size: Size, form: Format) -> bool:
+        return max(size) <= self.max_side_out and size[0] * size[1] <= self._pixels(form)
+
+    def _pixels(self, form: Format) -> int:
+        return min(self.max_pixels_out, self.max_pixels_slow) if form.slow else self.max_pixels_out
+
+    def _most_out(self, form: Format) -> str:
+        return f"{self.max_side_out} pixels a side and {self._pixels(form)} in all"

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from renderer.box import Box
 from renderer.errors import NotAllowed, Refused, TooManyBytes
-from renderer.formats import JPEG
+from renderer.formats import AVIF, GIF, JPEG, PNG, Format
 from renderer.limits import Limits
 from renderer.ops import Crop, Fill, Fit, Operation, Rotate, Stretch, outline
 from renderer.recipe import Output, Recipe, Untouched
@@ -29,7 +29,8 @@ def wish(*operations: Operation, space: Namespace = SPACE) -> Rendition:
     ids=Operation.spell,
 )
 def test_a_size_beyond_the_limit_is_refused_before_a_fetch(operation: Operation) -> None:
-    with pytest.raises(Refused, match=f"expected at most 500 pixels a side and 40000 in all for a size, got {operation.argument()}"):
+    said = f"expected at most 500 pixels a side and 40000 in all for a size in jpeg, got {operation.argument()}"
+    with pytest.raises(Refused, match=said):
         LIMITS.judge(wish(Rotate(90), operation))
 
 
@@ -86,9 +87,21 @@ def test_an_original_has_at_most_so_many_pixels() -> None:
 
 @pytest.mark.parametrize("size", [(501, 1), (1, 501), (201, 200)], ids=str)
 def test_R9_the_canvas_is_judged_whatever_path_led_there(size: tuple[int, int]) -> None:
-    LIMITS.judge_canvas((200, 200))
-    with pytest.raises(Refused, match=f"for a rendition, got {size[0]}x{size[1]}"):
-        LIMITS.judge_canvas(size)
+    LIMITS.judge_canvas((200, 200), JPEG)
+    with pytest.raises(Refused, match=f"for a rendition in jpeg, got {size[0]}x{size[1]}"):
+        LIMITS.judge_canvas(size, JPEG)
+
+
+@pytest.mark.parametrize("form", [PNG, GIF, AVIF], ids=lambda form: form.name)
+def test_slow_formats_have_a_limit_of_their_own(form: Format) -> None:
+    limits = Limits(max_pixels_slow=100)
+    limits.judge_canvas((10, 10), form)
+    limits.judge_canvas((11, 10), JPEG)
+    with pytest.raises(Refused, match=f"100 in all for a rendition in {form.name}, got 11x10"):
+        limits.judge_canvas((11, 10), form)
+    recipe = Recipe.of([Fill(Box(11, 10))], Output(form, 50 * form.has_quality))
+    with pytest.raises(Refused, match="got 11x10"):
+        limits.judge(Rendition(SPACE.ref("5eb63bbbe01eeed093cb22bb8f5acdc3"), recipe))
 
 
 @given(recipes(), sizes)
@@ -96,7 +109,7 @@ def test_R9_what_passes_all_judges_is_within_the_limits(recipe: Recipe, size: tu
     try:
         LIMITS.judge(Rendition(SPACE.ref("5eb63bbbe01eeed093cb22bb8f5acdc3"), recipe))
         canvas = outline(recipe.operations, size)
-        LIMITS.judge_canvas(canvas)
+        LIMITS.judge_canvas(canvas, recipe.output.format)
     except Refused:
         return
     assert max(canvas) <= 500

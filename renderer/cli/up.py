@@ -102,8 +102,8 @@ def _listens(listen: str) -> bool:
 
 
 def _address(listen: str) -> tuple[str, int]:
-    host, _, port = listen.rpartition(":")
-    return host.strip("[]"), int(port)
+    host, _, number = listen.rpartition(":")
+    return "0.0.0.0" if host == "*" else host.strip("[]"), int(number)  # noqa: S104  # nginx's word for everywhere
 
 
 def _options(arguments: argparse.Namespace) -> list[str]:

@@ -100,7 +100,8 @@ class Config(Section):
     def limits_built(self) -> Limits:
         limits = self.limits
         sizes = {name: frozenset(map(operations_of, texts)) for name, texts in limits.sizes.items()}
-        return Limits(limits.max_original_bytes, limits.max_pixels_in, limits.max_side_out, limits.max_pixels_out, sizes)
+        numbers = {name: getattr(limits, name) for name in type(limits).model_fields if name != "sizes"}
+        return Limits(**numbers, sizes=sizes)
 
     def signing_keys(self) -> tuple[bytes, ...]:
         return tuple(key.text.encode() for key in self.signing.keys)

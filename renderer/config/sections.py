@@ -47,6 +47,9 @@ class LimitsSection(Section):
     max_pixels_in: Count = Field(default=100_000_000, ge=1, description="Most pixels of an original, width times height.")
     max_side_out: Count = Field(default=8192, ge=1, le=65_535, description="Longest side of a rendition, in pixels.")
     max_pixels_out: Count = Field(default=40_000_000, ge=1, description="Most pixels of a rendition, width times height.")
+    max_pixels_slow: Count = Field(
+        default=12_000_000, ge=1, description="The same for PNG, GIF and AVIF, which cost a hundred times the time of a JPEG to encode."
+    )
     sizes: dict[str, list[str]] = Field(
         default_factory=dict,
         description="Namespace to the only sizes allowed there: 150x150, 75x75!, a size name, or operations like fill-75x75. "
@@ -102,6 +105,9 @@ _NAMES = "Host names that it answers to; `_` stands for any."
 _URL = "Address under which clients reach it, as it stands in printed URLs; empty = http:// and `listen`."
 
 
+_EVERYWHERE = ("*", "0.0.0.0")  # noqa: S104  # listens there; is reached, as far as we know, here
+
+
 class _Host(Section):
     listen: Listen
     url: Url = Field(default="", description=_URL)
@@ -109,7 +115,8 @@ class _Host(Section):
 
     def base_url(self) -> str:
         """Without a slash at the end."""
-        return self.url or f"http://{self.listen}"
+        host, port = split_listen(self.listen)
+        return self.url or f"http://{'127.0.0.1' if host in _EVERYWHERE else host}:{port}"
 
 
 class ImagesHost(_Host):

@@ -36,6 +36,7 @@ from renderer.ops import Operation, Orient, Raster, detail, outline
 from renderer.picture import colour, metadata
 from renderer.picture.border import reading
 from renderer.picture.resample import resample
+from renderer.recipe import Recipe
 
 # A JPEG is decoded at 1/8, 1/4 or 1/2 when that still is this much larger than the result. libjpeg's small IDCTs are no Lanczos: at 1.0
 # thumbnails of 13 photos differ from those of a full decode by 1.2 to 2.2 levels (root mean square, median), at 1.5 by 0.8 to 1.5, and
@@ -73,12 +74,12 @@ def opened(original: Path, limits: Limits) -> Iterator[tuple[Format, ImageFile]]
             yield form, image
 
 
-def decode(original: Path, operations: Sequence[Operation], limits: Limits) -> Decoded:
-    """The first frame, ready for `operations`, which come back with the turn that the picture itself asks for in front."""
+def decode(original: Path, recipe: Recipe, limits: Limits) -> Decoded:
+    """The first frame, ready for the recipe's operations, which come back with the turn that the picture itself asks for in front."""
     with opened(original, limits) as (form, image):
-        steps = (*own_turn(image, operations), *operations)
+        steps = (*own_turn(image, recipe.operations), *recipe.operations)
         size = image.size
-        limits.judge_canvas(outline(steps, size))
+        limits.judge_canvas(outline(steps, size), recipe.output.format)
         _reduce(image, size, detail(steps, size))
         reduced = image.size
         image.load()

@@ -53,7 +53,7 @@ def _attempted(original: Path, job: Job, limits: Limits) -> Made | RendererError
 
 def _render(original: Path, recipe: Recipe, target: Path, limits: Limits) -> Made:
     began = time.monotonic()
-    decoded = decode(original, recipe.operations, limits)
+    decoded = decode(original, recipe, limits)
     decoded_at = time.monotonic()
     with within_memory():
         raster = decoded.raster

@@ -103,6 +103,48 @@ def test_render_refuses_with_a_sentence_and_leaves_nothing(root: Path, content: 
     assert not list(root.glob(".onmiss-*"))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("render", "no-such-file.jpg", "--size", "10x10", "-o", "out.jpg"),
+        ("render", "photo.jpg", "--size", "10x10", "-o", "/no/such/folder/out.jpg"),
+        ("import", "no-such-file.jpg"),
+        ("quarantine", "clear"),
+        ("quarantine", "list", "x"),
+        ("up", "--port", "0"),
+        ("config", "--config", "no-such-file.yaml"),
+        ("serve", "--root", "/proc/no/such/place"),
+        ("doctor", "--root", "/proc/no/such/place"),
+    ],
+    ids=lambda words: "-".join(words)[:40],
+)
+def test_no_mistake_of_a_person_is_answered_with_a_traceback(root: Path, words: tuple[str, ...]) -> None:
+    (root / "photo.jpg").write_bytes(jpeg())
+    tried = onmiss(root, *words)
+    assert tried.returncode in (1, 2)
+    assert "Traceback" not in tried.stderr
+    assert tried.stderr.strip()
+
+
+def test_the_log_file_may_be_in_a_root_that_is_new(root: Path) -> None:
+    import signal
+
+    environ = {"ONMISS_LOG__FILE": "logs/renderer.log"}
+    from tests.e2e.test_up import _environ
+    from tests.waiting import wait_until
+
+    command = [sys.executable, "-m", "renderer", "serve", "--root", str(root / "new")]
+    process = subprocess.Popen(command, env=_environ(environ), stderr=subprocess.PIPE)
+    try:
+        log = root / "new/logs/renderer.log"
+        wait_until(lambda: (log.exists() and "listening" in log.read_text()) or process.poll() is not None, 20, "a log")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_import_twice_stores_once_and_keeps_the_time(root: Path) -> None:
     import os
 

@@ -44,12 +44,12 @@ def three_ports() -> int:
 
 
 @contextmanager
-def up(root: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def up(root: Path, port: int, *options: str, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
     find_program("nginx", "apt-get install nginx-light")
     output = root / "up.log"
-    command = [sys.executable, "-m", "renderer", "up", "--root", str(root), "--port", str(port)]
+    command = [sys.executable, "-m", "renderer", "up", "--root", str(root), "--port", str(port), *options]
     with output.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=_environ(), cwd=root)
+        process = subprocess.Popen(command, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=_environ(environ), cwd=root)
     try:
         wait_until(lambda: b"Ctrl-C stops" in output.read_bytes() or process.poll() is not None, 40, "up to be ready")
         assert process.poll() is None, output.read_text()
@@ -143,6 +143,21 @@ def test_a_missing_nginx_is_one_clear_sentence(root: Path) -> None:
     assert tried.returncode == 2
     assert "apt-get install nginx-light" in tried.stderr
     assert "Traceback" not in tried.stderr
+
+
+def test_a_store_that_is_down_is_no_reason_not_to_run(root: Path) -> None:
+    (root / "onmiss.yaml").write_text(
+        "stores: {archive: {kind: s3, bucket: abc, endpoint_url: 'http://127.0.0.1:9', connect_seconds: 1, attempts: 1}}\n"
+        "namespaces: {huimages: {store: archive}}\n"
+    )
+    port = three_ports()
+    with up(root, port, "--config", str(root / "onmiss.yaml"), AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="y"):
+        assert fetch(port, "/150x150/VGMT4NSHA2AWVOR6EVYXQUGCNSONBWE501.jpeg")[0] == 503
+        status, page = fetch(port + 1, "/")
+        assert (status, b"<" in page) == (503, False)
+        assert fetch(port + 1, "/no-such-page") == (404, b"Not Found\n")
+        assert fetch(port + 2, "/")[0] == 200
+    assert "no pictures to show: store archive" in (root / "up.log").read_text()
 
 
 def test_two_ups_on_one_root_do_not_fight(root: Path) -> None:

@@ -19,7 +19,7 @@ from renderer.picture.encode import created
 from renderer.picture.jobs import Job, Made
 from renderer.picture.render import read_header, render_all
 from renderer.picture.resample import resample
-from renderer.recipe import UNTOUCHED
+from renderer.recipe import UNTOUCHED, Output, Recipe
 from tests.picture.pictures import (
     BLUE,
     GREEN,
@@ -119,7 +119,7 @@ def test_a_reduced_decode_looks_like_a_whole_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("side", "denominator"), [(150, 8), (333, 8), (334, 4), (666, 4), (667, 2), (1333, 2), (1334, 1), (4000, 1)])
 def test_a_jpeg_is_decoded_one_and_a_half_times_as_large_as_needed_or_more(tmp_path: Path, side: int, denominator: int) -> None:
     original = saved(Image.new("L", (4000, 3000)), tmp_path / "original.jpg")
-    decoded = decode(original, (Fit(Box(side, 0)),), Limits())
+    decoded = decode(original, Recipe.of([Fit(Box(side, 0))], Output(JPEG, 75)), Limits())
     assert decoded.raster.image.size == (4000 // denominator, 3000 // denominator)
     assert decoded.raster.size == (4000, 3000)
 
