@@ -22,7 +22,7 @@ from tests.running import free_port
 
 FILES = 2000
 FILE_BYTES = 20_000
-ROUNDS = 12  # of each lookup, alternating
+ROUNDS = 18  # of each lookup, alternating
 SECONDS = 2  # of each turn
 CONNECTIONS = 32
 PLAIN, TITLED, NATIVE = "plain", "huImages", "native"

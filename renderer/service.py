@@ -37,8 +37,8 @@ SIGKILL = 9
 class Bounds:
     """How many requests may wait, in all and for one original, and for how long."""
 
-    waiting: int = 240
-    waiting_per_original: int = 112
+    waiting: int = 176
+    waiting_per_original: int = 104
     wait_seconds: float = 30
 
 

@@ -1,7 +1,7 @@
 """The FastCGI server: flup's threads around our application, with the manners that flup lacks.
 
-flup closes a connection when no thread is free (nginx: 502): ours queues it. flup joins its threads without limit when told to stop: ours
-has a timer. flup leaves its socket file behind: ours removes it, and only its own.
+flup joins its threads without limit when told to stop: ours has a timer. flup leaves its socket file behind: ours removes it, and only its
+own. The threads are our own too (`threads.py`).
 """
 
 from __future__ import annotations
@@ -12,39 +12,20 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from flup.server.fcgi import WSGIServer
 from flup.server.threadedserver import ThreadedServer
-from flup.server.threadpool import ThreadPool
 
 from renderer.errors import ConfigError
 from renderer.web.app import Application
+from renderer.web.threads import Threads
 
 log = logging.getLogger(__name__)
 
 MOST_QUEUED = 512  # connections without a thread; below select's 1024 descriptors, which flup's connections are read with
 ACCEPT_SECONDS = 0.25  # how long flup's accept loop may take to see that it shall stop
-
-
-class _QueueingPool(ThreadPool):  # type: ignore[misc]  # flup has no types
-    """All threads are there from the start, since flup's count of idle ones is racy; what finds none waits, up to a bound."""
-
-    def __init__(self, threads: int) -> None:
-        super().__init__(minSpare=threads, maxSpare=threads, maxThreads=threads)
-
-    def addJob(self, job: Any, allowQueuing: bool = True) -> bool:  # flup's names
-        added: bool = super().addJob(job, allowQueuing=len(self._workQueue) < MOST_QUEUED)
-        return added
-
-    def shutdown(self) -> None:
-        """flup would drop what was accepted and not begun: its client would wait for us until our end."""
-        while self._workQueue:  # shrinks: nothing is accepted any more
-            time.sleep(ACCEPT_SECONDS / 10)
-        super().shutdown()
 
 
 class Server(WSGIServer):  # type: ignore[misc]  # flup has no types
@@ -57,7 +38,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # flup has no types
 
     def __init__(self, application: Application, path: Path, threads: int, drain_seconds: float, on_stop: Callable[[], None]) -> None:
         super().__init__(application, bindAddress=str(path), debug=False, minSpare=0, maxSpare=0)  # no threads of flup's own
-        self._threadPool = _QueueingPool(threads)
+        self._threadPool = Threads(threads, MOST_QUEUED)
         self._path, self._drain_seconds, self._on_stop = path, drain_seconds, on_stop
         self._web_server_addrs = None
 

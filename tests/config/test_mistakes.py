@@ -95,10 +95,10 @@ def test_a_wrong_key_is_named_with_its_cure(text: str, said: str) -> None:
         ),
         pytest.param("hosts: {images: {listen: '*:80'}, service: {listen: '127.0.0.1:80'}}", "hosts.service.listen", id="everywhere"),
         pytest.param(
-            "serve: {waiting: 256}", "serve.waiting: expected fewer than serve.threads, got 256 (raise serve.threads, now 256", id="waiting"
+            "serve: {waiting: 192}", "serve.waiting: expected fewer than serve.threads, got 192 (raise serve.threads, now 192", id="waiting"
         ),
         pytest.param(
-            "serve: {waiting_per_original: 240}", "serve.waiting_per_original: expected fewer than serve.waiting", id="per original"
+            "serve: {waiting_per_original: 176}", "serve.waiting_per_original: expected fewer than serve.waiting", id="per original"
         ),
         pytest.param("signing: {keys: [short]}", "signing.keys.0: expected at least 16 characters for a key, got fewer", id="a short key"),
     ],
