@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import itertools
 import os
 import shutil
 import time
@@ -23,7 +22,7 @@ from pathlib import Path, PurePosixPath
 
 from renderer import locks
 from renderer.errors import Busy, NoSpace
-from renderer.placing import is_alive, place
+from renderer.placing import is_left, own_name, place
 from renderer.rendition import Alias, Ref, Rendition
 
 Mark = tuple[int, int] | None  # which tombstone stood when the work began: inode and nanoseconds
@@ -40,7 +39,6 @@ class Cache:
         self.files = self.served / generation
         self._tmp, self._trash, self._tombstones = root / "tmp", root / "trash", root / "tombstones"
         self._claims = root / "claims"
-        self._counter = itertools.count()
 
     def prepare(self) -> None:
         """Make the directories, and sweep away what dead processes of ours left in `tmp/` and `trash/` (R24)."""
@@ -48,7 +46,7 @@ class Cache:
             directory.mkdir(parents=True, exist_ok=True)
         self._claims.touch()
         for left in (*self._tmp.iterdir(), *self._trash.iterdir()):
-            if not is_alive(left.name.partition("-")[0]):
+            if is_left(left.name):
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
     def find(self, rendition: Rendition) -> Path | None:
@@ -62,8 +60,8 @@ class Cache:
         return None
 
     def temporary(self) -> Path:
-        """A name in `tmp/` that nobody else has; no file is made. It begins with our process, so that a later start can tell it is dead."""
-        return self._tmp / f"{os.getpid()}-{time.monotonic_ns()}-{next(self._counter)}"
+        """A name in `tmp/` that nobody else has; no file is made."""
+        return self._tmp / own_name()
 
     @contextlib.contextmanager
     def claim(self, ref: Ref, wait_seconds: float) -> Iterator[Mark]:

@@ -5,8 +5,6 @@ The original is stored byte for byte as it was given, and never again altered.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +14,7 @@ from renderer.errors import BrokenOriginal
 from renderer.limits import Limits
 from renderer.originals import Originals
 from renderer.picture.jobs import Header
+from renderer.placing import own_name
 from renderer.quarantine import Quarantine
 from renderer.rendition import Namespace, Ref
 from renderer.stores import Facts
@@ -49,10 +48,9 @@ class Ingest:
         Taking the same bytes again changes nothing, their time neither.
         """
         self._scratch.mkdir(parents=True, exist_ok=True)
-        descriptor, path_text = tempfile.mkstemp(dir=self._scratch, prefix=f"{os.getpid()}-")
-        path = Path(path_text)
+        path = self._scratch / own_name()
         try:
-            with os.fdopen(descriptor, "wb") as copy:
+            with path.open("xb") as copy:
                 digest, length = self._read(namespace, stream, copy)
             header = self._workers.header(path)
             ref = namespace.ref(namespace.naming.name_of(digest) if namespace.naming.immutable else name)

@@ -7,7 +7,6 @@ this disk is its own local copy.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import threading
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from renderer.errors import BadRequest, NotFound, StoreGarbled
 from renderer.limits import Limits
-from renderer.placing import is_alive, place
+from renderer.placing import is_left, own_name, place
 from renderer.rendition import Namespace, Ref
 from renderer.stores import Facts, OnDisk, Store
 
@@ -64,7 +63,6 @@ class Originals:
     def __init__(self, homes: Mapping[str, Home], copies: Path, limits: Limits) -> None:
         self.homes, self._copies, self._limits = homes, copies, limits
         self._absent = _Absent()
-        self._counter = itertools.count()
 
     @contextlib.contextmanager
     def local(self, ref: Ref) -> Iterator[Local]:
@@ -110,7 +108,7 @@ class Originals:
         if self._absent.knows(ref):
             raise NotFound(ref)
         self._copies.mkdir(parents=True, exist_ok=True)
-        target = self._copies / f".{os.getpid()}-{time.monotonic_ns()}-{next(self._counter)}"
+        target = self._copies / f".{own_name()}"
         try:
             facts = home.store.get(home.key(ref.name), target, self._limits.max_original_bytes)
             if facts is None:
@@ -150,7 +148,7 @@ class Originals:
     def sweep(self) -> None:
         """Remove what dead processes of ours were fetching."""
         for left in self._copies.glob(".*-*-*"):
-            if not is_alive(left.name[1:].partition("-")[0]):
+            if is_left(left.name):
                 left.unlink(missing_ok=True)
 
     def names(self, namespace: Namespace) -> Iterator[Ref]:

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
+import time
 from pathlib import Path
 
 from renderer.errors import Busy
 
+_counter = itertools.count()
 _TRIES = 20  # every lost race means that a pruner or a purge made progress
 
 
-def is_alive(pid: str) -> bool:
-    """Whether the process that a temporary file is named after still runs."""
-    return pid.isdigit() and Path("/proc", pid).exists()
+def own_name() -> str:
+    """A name for a temporary file that nobody else has. It begins with our process, so that a later start can tell whether that lives."""
+    return f"{_process(os.getpid())}-{time.monotonic_ns()}-{next(_counter)}"
+
+
+def is_left(name: str) -> bool:
+    """Whether the process that a temporary file is named after is gone."""
+    pid, _, _ = name.lstrip(".").partition(".")
+    return not pid.isdigit() or not name.lstrip(".").startswith(_process(int(pid)) + "-")
+
+
+def _process(pid: int) -> str:
+    """Number and start time, in ticks since boot: the number alone is always the same in a container. '?' for one that is gone."""
+    try:
+        return f"{pid}.{Path(f'/proc/{pid}/stat').read_text('ascii', 'replace').rpartition(')')[2].split()[19]}"
+    except OSError:
+        return "?"
 
 
 def place(made: Path, final: Path) -> Path:

@@ -64,8 +64,11 @@ class Quarantine:
         record = Record(ref.namespace.name, ref.name, recipe, reason, first, now, tries, retry_at, self._versions)
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}")
-        fresh.write_text(json.dumps(asdict(record), ensure_ascii=False), encoding="utf-8")
-        fresh.rename(path)
+        try:
+            fresh.write_text(json.dumps(asdict(record), ensure_ascii=False), encoding="utf-8")
+            fresh.rename(path)
+        finally:
+            fresh.unlink(missing_ok=True)
         return record
 
     def clear(self, ref: Ref, recipe: str | None = None) -> int:

@@ -10,8 +10,8 @@ import concurrent.futures
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from renderer import signing
@@ -25,6 +25,7 @@ from renderer.picture.jobs import Job, Made
 from renderer.quarantine import Quarantine, Record
 from renderer.recipe import Recipe, Untouched
 from renderer.rendition import Ref, Rendition
+from renderer.threads import Threads
 from renderer.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Service:
         self._limits, self._keys, self._bounds = limits, tuple(keys), bounds
         self._desk = Desk(bounds.waiting, bounds.waiting_per_original)
         # A hanging store outlives the requests that waited for it: twice as many makers as waiters before new originals queue.
-        self._makers = ThreadPoolExecutor(max_workers=2 * bounds.waiting, thread_name_prefix="maker")
+        self._makers = Threads("maker", 2 * bounds.waiting, bounds.waiting)
 
     def produce(self, show: Show) -> Produced:
         """The rendition's file, published under its alias too. Raises a RendererError that says what is the matter."""
@@ -77,17 +78,14 @@ class Service:
     def load(self) -> dict[str, int]:
         return self._desk.load()
 
-    def stop(self) -> None:
-        self._makers.shutdown(wait=False, cancel_futures=True)
-
     def _make(self, rendition: Rendition) -> Produced:
         ref, began = rendition.ref, time.monotonic()
         if rendition.recipe != Untouched(scrubbed=False):  # the bytes as they are can be had of a broken original too
             self._quarantine.check(ref, rendition.recipe.spell())
         with self._desk.seat(ref, far=not self._originals.is_near(ref)):
             order, is_ours, needs_maker = self._desk.place(rendition)
-            if needs_maker:
-                self._makers.submit(self._run_maker, ref)
+            if needs_maker and not self._makers.add(partial(self._run_maker, ref)):
+                self._desk.give_up(ref, Busy("every maker is at work"))
             try:
                 path = order.made.result(timeout=self._bounds.wait_seconds)
             except concurrent.futures.TimeoutError as error:
@@ -171,12 +169,12 @@ class Service:
             began = time.monotonic()
             path = self._cache.publish(rendition, job.target, outcome.extension, original.time, mark)
             order.milliseconds["publish"] = (time.monotonic() - began) * 1000
-            if isinstance(rendition.recipe, Recipe):  # a copy of the bytes proves nothing about the codecs
-                self._quarantine.clear(rendition.ref, rendition.recipe.spell())
         except Exception as error:
             if not isinstance(error, RendererError):
                 log.exception("publishing %s", rendition)
             return error
+        if isinstance(rendition.recipe, Recipe):  # a copy of the bytes proves nothing about the codecs
+            self._clear(rendition)
         return path
 
     def _note_broken(self, ref: Ref, original: Local, broken: BrokenOriginal) -> None:
@@ -209,6 +207,13 @@ class Service:
         except OSError:
             log.exception("no record of %s: %s", ref, reason)
             return None
+
+    def _clear(self, rendition: Rendition) -> None:
+        """It could be read after all. A record that cannot be removed is no reason to withhold a picture."""
+        try:
+            self._quarantine.clear(rendition.ref, rendition.recipe.spell())
+        except OSError:
+            log.exception("records of %s stay", rendition)
 
 
 def _clock(moment: float) -> str:

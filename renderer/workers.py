@@ -134,7 +134,7 @@ class Workers:
     def _run_once(self, task: Callable[..., T], arguments: tuple[Any, ...], seconds: float) -> T:
         pool = self._usable_pool()
         try:
-            future: ProcessFuture[T] = pool.schedule(task, args=arguments, timeout=seconds)
+            future: ProcessFuture[T] = _scheduled(pool, task, arguments, seconds)
             self._wait(pool, future)
             return future.result()
         except TimeoutError as error:
@@ -203,6 +203,14 @@ class Workers:
         except BrokenProcessPool as error:
             raise _PoolBroke(str(error)) from error
         return pool
+
+
+def _scheduled(pool: ProcessPool, task: Callable[..., T], arguments: tuple[Any, ...], seconds: float) -> ProcessFuture[T]:
+    try:
+        future: ProcessFuture[T] = pool.schedule(task, args=arguments, timeout=seconds)
+    except RuntimeError as error:  # BrokenProcessPool is one too; another thread may have given the pool up since we looked
+        raise _PoolBroke(str(error)) from error
+    return future
 
 
 def _render(original: Path, jobs: Sequence[Job], limits: Limits, cpu_seconds: int) -> list[Made | RendererError]:

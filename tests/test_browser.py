@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from renderer import browser
+from renderer.dialects.huimages import operation_of
 from renderer.dialects.links import Links
 from renderer.errors import NotUnderstood
 from renderer.limits import Limits
@@ -29,8 +30,11 @@ def originals(tmp_path: Path) -> Originals:
     return Originals(homes, tmp_path, Limits())
 
 
-def pages(originals: Originals, keys: Sequence[bytes] = (), allowed: Mapping[str, Sequence[str]] | None = None) -> FlaskClient:
-    links = Links(TERMS, Limits(), "https://i.example.net", keys)
+def pages(
+    originals: Originals, keys: Sequence[bytes] = (), allowed: Mapping[str, Sequence[str]] | None = None, limits: Limits | None = None
+) -> FlaskClient:
+    sizes = {name: frozenset((operation_of(size),) for size in listed) for name, listed in (allowed or {}).items()}
+    links = Links(TERMS, limits or Limits(sizes=sizes), "https://i.example.net", keys)
     return browser.create(originals, TERMS.namespaces, links, allowed or {}).test_client()
 
 
@@ -90,6 +94,8 @@ def test_the_page_shows_no_size_that_is_refused(originals: Originals, tmp_path: 
     page = pages(originals, allowed={"huimages": ["75x75!", "90x90"]}).get("/").text
     assert f"/75x75!/{ID}.jpeg" in page
     assert "150x150" not in page.replace("150px", "")
+    small = pages(originals, limits=Limits(max_side_out=100)).get("/").text
+    assert f"/100x100/{ID}.jpeg" in small
 
 
 def test_the_page_runs_no_script_and_is_not_kept(client: FlaskClient) -> None:

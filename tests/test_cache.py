@@ -189,8 +189,14 @@ def test_a_full_disk_is_no_space_and_leaves_no_partial_file(cache: Cache, monkey
 
 
 def test_the_start_sweeps_what_dead_processes_left(cache: Cache) -> None:
-    dead, own = cache.root / "tmp/999999999-1-0", made(cache)
-    dead.write_bytes(b"half")
+    own = made(cache)
+    pid, _, rest = own.name.partition(".")
+    dead = [cache.root / "tmp" / name for name in ("999999999.1-1-0", f"{pid}.1-1-0", f"?.{rest}", "strange")]
+    for left in dead:  # the second had our number before us, as in a container
+        left.write_bytes(b"half")
+    grave = cache.root / "trash/999999999.1-1-0"
+    grave.mkdir()
+    (grave / "forgotten.jpg").write_bytes(b"x")
     cache.prepare()
-    assert not dead.exists()
+    assert [path for path in (*dead, grave) if path.exists()] == []
     assert own.exists()

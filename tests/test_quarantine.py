@@ -98,3 +98,13 @@ def test_a_record_that_cannot_be_read_blocks_nothing(quarantine: Quarantine, tmp
     next(tmp_path.rglob("*.json")).write_text("{broken")
     assert not is_blocked(quarantine)
     assert list(quarantine) == []
+
+
+def test_a_full_disk_leaves_no_half_record(quarantine: Quarantine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="No space"):
+        quarantine.strike(REF, "no picture")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -259,6 +259,21 @@ def test_a_process_that_is_stopped_and_never_answers_is_replaced(start: Start, o
     assert gone(stopped)
 
 
+def test_a_pool_that_is_given_up_at_this_moment_is_replaced(start: Start, original: Path, job: Jobs) -> None:
+    """Another thread may give it up between our look and our call."""
+    workers = start()
+    usable = workers._usable_pool
+
+    def give_up_once() -> object:
+        pool = usable()
+        workers._usable_pool = usable  # type: ignore[method-assign]
+        pool.stop()
+        return pool
+
+    workers._usable_pool = give_up_once  # type: ignore[method-assign,assignment]
+    assert_answers(workers, original, job())
+
+
 def test_a_long_queue_does_not_prolong_the_wait_for_a_process_that_never_answers(
     start: Start, original: Path, job: Jobs, threads: ThreadPoolExecutor
 ) -> None:

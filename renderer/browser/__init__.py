@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from flask import Flask, Response, render_template, request
 
-from renderer.dialects.links import Links, shown_sizes
+from renderer.dialects.links import Links
 from renderer.errors import NotUnderstood
 from renderer.fields import shown
 from renderer.originals import Originals
@@ -17,8 +17,8 @@ PAGE = 60  # pictures a page: twelve rows of five
 SHOWN_SIZES = ("150x150!", "150x150", "small", "vga", "1024x768")  # the first is that of the page's own pictures
 
 
-def create(originals: Originals, namespaces: Mapping[str, Namespace], links: Links, allowed: Mapping[str, Sequence[str]]) -> Flask:
-    """The application. `allowed`: namespace to the only sizes there; one that is not in it allows all.
+def create(originals: Originals, namespaces: Mapping[str, Namespace], links: Links, listed: Mapping[str, Sequence[str]]) -> Flask:
+    """The application. `listed`: namespace to the only sizes there; one that is not in it allows all.
 
     Its errors leave it as exceptions: what they look like is decided in one place for all hosts.
     """
@@ -33,7 +33,7 @@ def create(originals: Originals, namespaces: Mapping[str, Namespace], links: Lin
         space, after = namespaces[name], request.args.get("after", "")
         names = (ref.name for ref in originals.names(space) if ref.name > after)
         page = list(itertools.islice(names, PAGE + 1))
-        sizes = shown_sizes(SHOWN_SIZES, allowed.get(name))
+        sizes = links.sizes(space, SHOWN_SIZES, listed.get(name, ()))
         return render_template(
             "start.html", namespaces=namespaces, space=space, names=page[:PAGE], more=len(page) > PAGE, sizes=sizes, picture=links.url
         )

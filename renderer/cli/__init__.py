@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from renderer.errors import ConfigError, RendererError
+from renderer.errors import BadRequest, ConfigError, RendererError
 
 COMMANDS = {
     "up": "renderer.cli.up",
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         return USAGE
     except RendererError as error:
         print(f"onmiss: {error}", file=sys.stderr)
-        return FAILED
+        return USAGE if isinstance(error, BadRequest) else FAILED
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output went away: `onmiss import … | head`

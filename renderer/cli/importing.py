@@ -13,7 +13,7 @@ from pathlib import Path
 
 from renderer.cli import FAILED, USAGE
 from renderer.config import Config
-from renderer.dialects.links import Links, shown_sizes
+from renderer.dialects.links import Links
 from renderer.errors import ConfigError, RendererError
 from renderer.ingest import Taken
 from renderer.rendition import Namespace
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         print(f"onmiss import: expected files or folders, got {missing[0]}", file=sys.stderr)
         return USAGE
     wiring, space, links = Wiring(config), namespace_of(config, arguments.namespace), links_of(config)
-    size = shown_sizes(URL_SIZES, config.limits.sizes.get(space.name))[0]
+    size = links.sizes(space, URL_SIZES, config.limits.sizes.get(space.name, ()))[0]
     took = failed = 0
     try:
         wiring.workers.start()

@@ -51,5 +51,4 @@ def _keep_large_blocks_apart() -> None:
 
 
 def _stop(wiring: Wiring) -> None:
-    wiring.service.stop()
     wiring.workers.stop(1)

@@ -20,7 +20,6 @@ from renderer import walls
 from renderer.cli import logs, port
 from renderer.cli.importing import links_of
 from renderer.config import Config
-from renderer.dialects.links import shown_sizes
 from renderer.errors import ConfigError, RendererError
 from renderer.web import nginx, serve
 from renderer.web.supervisor import Child, find_program, renderer_command, supervise
@@ -130,7 +129,7 @@ def _announce(config: Config) -> None:
 def _pictures(config: Config) -> Iterator[tuple[str, str]]:
     originals, links = Wiring(config).originals, links_of(config)
     for space in config.namespaces_built().values():
-        sizes = shown_sizes(SHOWN_SIZES, config.limits.sizes.get(space.name))
+        sizes = links.sizes(space, SHOWN_SIZES, config.limits.sizes.get(space.name, ()))
         for ref in itertools.islice(originals.names(space), SHOWN):
             yield from ((size, links.url(space, ref.name, size)) for size in sizes)
 

@@ -6,6 +6,7 @@ refuse.
 
 from __future__ import annotations
 
+import math
 import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 from renderer import dialects
 from renderer.dialects import huimages
 from renderer.errors import BadRequest
+from renderer.formats import JPEG
 from renderer.limits import Limits
 from renderer.messages import Request, Show, Terms
-from renderer.rendition import Namespace
+from renderer.recipe import Recipe
+from renderer.rendition import Namespace, Ref, Rendition
 from renderer.signing import sign
 
 
@@ -44,11 +47,23 @@ class Links:
         return self.base_url + urllib.parse.quote(spelled, safe="/!~,=:")
 
 
-def shown_sizes(wanted: Sequence[str], allowed: Sequence[str] | None) -> tuple[str, ...]:
-    """Sizes to show somebody: those `wanted` that are `allowed`, or as many others; None allows all."""
-    if allowed is None:
-        return tuple(wanted)
-    return tuple(size for size in wanted if size in allowed) or tuple(allowed[: len(wanted)])
+    def sizes(self, space: Namespace, wanted: Sequence[str], listed: Sequence[str] = ()) -> tuple[str, ...]:
+        """Sizes to show somebody: those `wanted` that we answer, else as many of those that are `listed`, else the largest we make."""
+        side = math.isqrt(min(self.limits.max_side_out**2, self.limits.max_pixels_out, self.limits.max_pixels_slow))
+        for sizes in (wanted, listed):
+            answered = tuple(size for size in sizes if self._answers(space, size))
+            if answered:
+                return answered[: len(wanted)]
+        return (f"{side}x{side}",)
+
+    def _answers(self, space: Namespace, size: str) -> bool:
+        recipe = Recipe.of([huimages.operation_of(size)], self.terms.qualities.output(JPEG)) if _is_size(size) else None
+        try:
+            if recipe:
+                self.limits.judge(Rendition(Ref(space, ""), recipe))
+        except BadRequest:
+            return False
+        return recipe is not None
 
 
 def _spelled(space: Namespace, name: str, size: str, extension: str, signature: str) -> str:

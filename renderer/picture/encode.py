@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from PIL import Image
 
-from renderer.errors import NoSpace, Refused
+from renderer.errors import Busy, NoSpace, Refused, RendererError
 from renderer.formats import AVIF, GIF, JPEG, PNG, WEBP
 from renderer.picture.border import within_memory
 from renderer.recipe import Output
@@ -25,9 +25,9 @@ _SEEN_FROM = 128  # alpha from which a pixel of a GIF is opaque: it has no half-
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
-def encode(image: Image.Image, output: Output, target: Path) -> int:
-    """Write `image` (L, LA, RGB, RGBA) to `target`, which must not exist; the length in bytes. On any error there is no `target`."""
-    with created(target) as file, within_memory():
+def encode(image: Image.Image, output: Output, file: IO[bytes]) -> int:
+    """Write `image` (L, LA, RGB, RGBA) to `file`; the length in bytes."""
+    with within_memory():
         content = _encoded(image, output)
         file.write(content)
         return len(content)
@@ -36,19 +36,29 @@ def encode(image: Image.Image, output: Output, target: Path) -> int:
 @contextmanager
 def created(target: Path) -> Iterator[IO[bytes]]:
     """`target`, made anew; for everyone to read once it is whole, and gone again when writing fails. A full disk is NoSpace."""
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fchmod(descriptor, 0o644)  # nginx's user reads it, whatever the umask
-    except BaseException as error:
+    except FileExistsError:
+        raise  # names in `tmp/` are unique: a bug
+    except OSError as error:
         target.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _FULL_DISK:
-            raise NoSpace("the disk for renditions is full", 10) from error
-        if isinstance(error, OSError) and error.errno == errno.EFBIG:
-            raise Refused("expected a rendition within the file size of a render process, got a larger one") from error
+        raise _in_our_words(error) from error
+    except BaseException:
+        target.unlink(missing_ok=True)
         raise
+
+
+def _in_our_words(error: OSError) -> RendererError:
+    """Nothing that is read is an OSError inside `created`: it is the place where renditions are made that fails."""
+    if error.errno in _FULL_DISK:
+        return NoSpace("the disk for renditions is full", 10)
+    if error.errno == errno.EFBIG:
+        return Refused("expected a rendition within the file size of a render process, got a larger one")
+    return Busy(f"the place for renditions cannot be written: {error.strerror}", 10)
 
 
 def _encoded(image: Image.Image, output: Output) -> bytes:

@@ -14,8 +14,8 @@ from renderer.recipe import Recipe, Untouched
 class Job:
     """One rendition wanted. `target`: a file that is not there yet.
 
-    It appears when encoding begins and is readable for others when it is whole, so that after the death of a render process the front
-    can tell what it died of.
+    It appears when the original is decoded and is readable for others when it is whole, so that after the death of a render process the
+    front can tell what it died of.
     """
 
     recipe: Recipe | Untouched

@@ -13,7 +13,7 @@ from renderer.ops import outline
 from renderer.picture import colour, metadata, untouched
 from renderer.picture.border import within_memory
 from renderer.picture.decode import decode, opened, own_turn
-from renderer.picture.encode import encode
+from renderer.picture.encode import created, encode
 from renderer.picture.jobs import Header, Job, Made
 from renderer.recipe import Recipe
 
@@ -55,13 +55,14 @@ def _render(original: Path, recipe: Recipe, target: Path, limits: Limits) -> Mad
     began = time.monotonic()
     decoded = decode(original, recipe, limits)
     decoded_at = time.monotonic()
-    with within_memory():
-        raster = decoded.raster
-        for operation in decoded.operations:
-            raster = operation.apply(raster)
-        image = colour.to_srgb(raster.image, decoded.profile)
-    operated_at = time.monotonic()
-    length = encode(image, recipe.output, target)
+    with created(target) as file:  # from here on what is too much is the recipe, not the original
+        with within_memory():
+            raster = decoded.raster
+            for operation in decoded.operations:
+                raster = operation.apply(raster)
+            image = colour.to_srgb(raster.image, decoded.profile)
+        operated_at = time.monotonic()
+        length = encode(image, recipe.output, file)
     spent = {
         "decode": _milliseconds(began, decoded_at),
         "operations": _milliseconds(decoded_at, operated_at),

@@ -51,7 +51,8 @@ class Front:
         except RendererError as error:
             reply = failures.reply_to(error)
         except HTTPException as error:  # Flask's: no such page, or not by this method
-            reply = plain(error.code or 500, error.name, (("Cache-Control", "no-store"),))
+            kept = [(name, value) for name, value in error.get_headers() if name in ("Allow", "Location")]
+            reply = plain(error.code or 500, error.name, (("Cache-Control", "no-store"), *kept))
         except Exception:  # a bug: the traceback is the operator's, never the client's
             log.exception("%s %s", environ.get("REQUEST_METHOD"), environ.get("REQUEST_URI"))
             reply = plain(500, "internal error", (("Cache-Control", "no-store"),))
@@ -80,6 +81,9 @@ class Images:
             reply = failures.reply_to(error)
             if reply.status >= 500:
                 log.warning("%s: %s", request.asked, error)
+        except Exception:  # a bug, which Front reports
+            note_miss(request, Reply(500), spent, (time.monotonic() - began) * 1000)
+            raise
         note_miss(request, reply, spent, (time.monotonic() - began) * 1000)
         return send(reply, start_response)
 

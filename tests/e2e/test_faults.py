@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
+import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -278,3 +280,28 @@ def test_a_socket_directory_that_anybody_may_write_is_refused(tmp_path: Path) ->
     (tmp_path / "open").chmod(0o777)
     with pytest.raises(ConfigError, match="only we can write"):
         make_socket_directory(tmp_path / "open")
+
+
+def test_no_descriptor_for_another_connection_is_a_pause_not_the_end(site: Site) -> None:
+    assert site.renderer is not None
+    resource.prlimit(site.renderer.pid, resource.RLIMIT_NOFILE, (40, 4096))
+    crowd = []
+    for _ in range(60):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(site.config.serve.socket))
+        crowd.append(connection)
+    wait_until(lambda: "accept: Too many open files" in site.log.read_text(), what="a full table of descriptors")
+    for connection in crowd:
+        connection.close()
+    name = site.put(jpeg()).name
+    wait_until(lambda: site.get(f"/150x150/{name}.jpeg").status == 200, what="a picture")
+
+
+def test_a_fetch_that_nobody_waits_for_any_more_does_not_delay_a_stop(make_site: MakeSite, moto_server: S3Server) -> None:
+    with FaultyS3(moto_server.endpoint_url) as between:
+        site = make_site({**s3(moto_server, endpoint_url=between.url, prefix="stop/", read_seconds=60), "serve": {"wait_seconds": 1}})
+        site.start()
+        name = site.put(jpeg()).name
+        between.hang(name)
+        assert site.get(f"/150x150/{name}.jpeg").status == 503
+        assert site.stop_renderer(seconds=10) == 0

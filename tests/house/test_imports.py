@@ -11,7 +11,7 @@ from tests.house import tree
 ORDER = """
     errors formats fields box ops recipe rendition limits signing messages markup dialects
     picture walls workers
-    metrics locks placing stores catalog quarantine originals fetching cache desk
+    metrics threads locks placing stores catalog quarantine originals fetching cache desk
     service ingest importing pruning jobs browser
     config web wiring
     client cli __main__
