@@ -7,7 +7,6 @@ this disk is its own local copy.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -114,7 +113,6 @@ class Originals:
             if facts is None:
                 self._absent.add(ref)
                 raise NotFound(ref)
-            os.utime(target, (facts.time, facts.time))
             yield Local(target, facts.time)
         finally:
             target.unlink(missing_ok=True)

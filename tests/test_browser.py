@@ -75,6 +75,7 @@ def test_long_lists_come_in_pages(client: FlaskClient, originals: Originals, tmp
     assert f"{browser.PAGE:03}.png" not in first
     second = client.get(f"/?namespace=fitter&after={browser.PAGE - 1:03}.png").text
     assert f"{browser.PAGE:03}.png" in second
+    assert f"{browser.PAGE - 1:03}.png" not in second
     assert "more …" not in second
 
 

@@ -90,6 +90,13 @@ def test_an_alias_follows_a_rendition_that_was_made_again(cache: Cache) -> None:
     assert not list((cache.root / "tmp").iterdir())
 
 
+def test_replacing_an_alias_that_somebody_else_just_replaced_leaves_nothing(cache: Cache) -> None:
+    path = publish(cache)
+    cache.link(REF, path, Alias("~150x150", "jpeg"))
+    cache._replace_link(REF, path, path.with_name("~150x150.jpeg"))  # rename of one name of a file onto another does nothing at all
+    assert not list((cache.root / "tmp").iterdir())
+
+
 def test_an_alias_without_a_suffix_gets_the_true_extension(cache: Cache) -> None:
     rendition = Rendition(REF, Untouched(scrubbed=True))
     path = cache.publish(rendition, made(cache), "png", OWN_TIME, None)

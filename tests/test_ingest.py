@@ -76,6 +76,24 @@ def test_what_is_refused_leaves_nothing(wiring: Wiring, ingest: Ingest, content:
     assert not list((wiring.cache.root / "tmp").iterdir())
 
 
+class Endless(io.RawIOBase):
+    """A stream without an end, and how much of it was read."""
+
+    given = 0
+
+    def read(self, size: int = -1) -> bytes:
+        self.given += size
+        assert self.given < 100_000_000, "read on and on"
+        return b"x" * size
+
+
+def test_R12_what_has_no_end_is_left_at_the_limit(wiring: Wiring, ingest: Ingest) -> None:
+    stream = Endless()
+    with pytest.raises(TooManyBytes):
+        ingest.take(space(wiring, "huimages"), stream, OWN_TIME)
+    assert stream.given < 3_000_000
+
+
 def test_new_bytes_under_an_old_name_win_and_what_was_made_of_the_old_ones_is_gone(wiring: Wiring, ingest: Ingest) -> None:
     fitter = space(wiring, "fitter")
     ref = ingest.take(fitter, io.BytesIO(jpeg(64, 48)), OWN_TIME, "birds/emu.jpg").ref

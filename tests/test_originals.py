@@ -156,6 +156,7 @@ def test_a_store_that_spreads_gets_shards(tmp_path: Path) -> None:
 def test_names_lists_what_is_ours_and_passes_over_the_rest(originals: Originals, store: CountingStore, picture: Path) -> None:
     originals.put(REF, picture, FACTS)
     originals.put(PATHS.ref("wallpaper/lion.png"), picture, FACTS)
-    store.put("README", picture, FACTS)
+    for stranger in ("README", f"elsewhere/{REF.name}"):
+        store.put(stranger, picture, FACTS)
     assert [ref.name for ref in originals.names(HASHED)] == [REF.name]
     assert [ref.name for ref in originals.names(PATHS)] == ["wallpaper/lion.png"]
