@@ -569,7 +569,7 @@ def test_nothing_survives_a_front_that_is_killed_not_even_a_render_that_hangs(fr
     wait_until(lambda: any(opens(pid) for pid in front.pids.render))
     family = front.family()
     front.process.kill()
-    wait_until(lambda: all(map(gone, family)), 5, "all its processes to be gone")
+    assert wait_until(lambda: all(map(gone, family)), 5, "all its processes to be gone")
 
 
 def test_a_front_that_ends_ends_its_processes(front: Front) -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 from renderer.cli import FAILED, USAGE
 from renderer.config import Config
 from renderer.dialects.links import Links
-from renderer.errors import ConfigError, RendererError
+from renderer.errors import BadRequest, ConfigError, RendererError
 from renderer.ingest import Taken
-from renderer.rendition import Namespace
+from renderer.rendition import Namespace, Ref
 from renderer.wiring import Wiring
 
 URL_SIZES = ("640x480",)  # of the URL that is printed; not `o`, which a namespace may forbid
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
                 continue
             took += 1
             if not arguments.quiet:
-                print(f"{taken.ref.name}\t{links.url(space, taken.ref.name, size)}", flush=True)
+                print(f"{taken.ref.name}\t{_url(links, taken.ref, size)}", flush=True)
     finally:
         wiring.workers.stop(1)
     print(f"{took} taken in, {failed} failed", file=sys.stderr)
@@ -67,6 +67,14 @@ def namespace_of(config: Config, name: str) -> Namespace:
 def links_of(config: Config) -> Links:
     """What spells the URLs of this configuration."""
     return Links(config.terms(), config.limits_built(), config.hosts.images.base_url(), config.signing_keys())
+
+
+def _url(links: Links, ref: Ref, size: str) -> str:
+    """'' where the configuration allows no size at all: what is taken in is taken in."""
+    try:
+        return links.url(ref.namespace, ref.name, size)
+    except BadRequest:
+        return ""
 
 
 def _take(wiring: Wiring, space: Namespace, path: Path, name: str) -> Taken:

@@ -17,7 +17,7 @@ from renderer.errors import BadRequest
 from renderer.formats import JPEG
 from renderer.limits import Limits
 from renderer.messages import Request, Show, Terms
-from renderer.recipe import Recipe
+from renderer.recipe import parse_recipe
 from renderer.rendition import Namespace, Ref, Rendition
 from renderer.signing import sign
 
@@ -46,7 +46,6 @@ class Links:
             spelled = _spelled(space, name, size, extension, "~" + sign(self.keys[0], intent.rendition.ref, intent.wish))
         return self.base_url + urllib.parse.quote(spelled, safe="/!~,=:")
 
-
     def sizes(self, space: Namespace, wanted: Sequence[str], listed: Sequence[str] = ()) -> tuple[str, ...]:
         """Sizes to show somebody: those `wanted` that we answer, else as many of those that are `listed`, else the largest we make."""
         side = math.isqrt(min(self.limits.max_side_out**2, self.limits.max_pixels_out, self.limits.max_pixels_slow))
@@ -57,13 +56,12 @@ class Links:
         return (f"{side}x{side}",)
 
     def _answers(self, space: Namespace, size: str) -> bool:
-        recipe = Recipe.of([huimages.operation_of(size)], self.terms.qualities.output(JPEG)) if _is_size(size) else None
+        spelled = huimages.operation_of(size).spell() if _is_size(size) else size
         try:
-            if recipe:
-                self.limits.judge(Rendition(Ref(space, ""), recipe))
+            self.limits.judge(Rendition(Ref(space, ""), parse_recipe(spelled, JPEG.extension, self.terms.qualities)))
         except BadRequest:
             return False
-        return recipe is not None
+        return True
 
 
 def _spelled(space: Namespace, name: str, size: str, extension: str, signature: str) -> str:

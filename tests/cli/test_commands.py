@@ -145,6 +145,27 @@ def test_the_log_file_may_be_in_a_root_that_is_new(root: Path) -> None:
         process.communicate()
 
 
+@pytest.mark.parametrize(
+    ("limits", "url"),
+    [
+        ("{max_side_out: 500}", "/500x500/"),
+        ("{sizes: {huimages: [75x75!]}}", "/75x75!/"),
+        ("{sizes: {huimages: [rotate-90_fit-75x75]}}", "/i/huimages/"),
+        ("{sizes: {huimages: []}}", ""),
+    ],
+    ids=["limit", "list", "list-of-recipes", "nothing-allowed"],
+)
+def test_import_prints_a_url_that_is_answered_and_takes_everything_in(root: Path, limits: str, url: str) -> None:
+    for seed in (1, 2):
+        (root / f"{seed}.jpg").write_bytes(jpeg(64, 48, seed=seed))
+    (root / "onmiss.yaml").write_text(f"limits: {limits}\n".replace("75x75!", "'75x75!'"))
+    done = onmiss(root, "import", "--config", "onmiss.yaml", "1.jpg", "2.jpg")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert len(lines) == 2
+    assert all(url in printed if url else not printed for _, printed in lines), lines
+
+
 def test_import_twice_stores_once_and_keeps_the_time(root: Path) -> None:
     import os
 
