@@ -8,13 +8,13 @@ WORKERS ?= auto
 BIN := .venv/bin
 
 # what a command gets that must agree with the running service
-ONMISS := ONMISS_HOSTS__IMAGES__LISTEN=127.0.0.1:$(PORT) $(BIN)/onmiss
+ONMISS := ONMISS_HOSTS__IMAGES__LISTEN=127.0.0.1:$(PORT) ONMISS_RENDER__RESAMPLER=vips $(BIN)/onmiss
 
 .DEFAULT_GOAL := help
-.PHONY: help run test features bench soak golden clean
+.PHONY: help run test features bench bench-pictures soak golden contact-sheet clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: ## start nginx and the renderer with sample pictures; PICTURES=DIR imports your own, PORT=N and ROOT=DIR are settings
 	@scripts/bootstrap run
@@ -25,7 +25,7 @@ else
 	@echo "importing $(PICTURES)"
 	@$(ONMISS) import --root "$(ROOT)" --quiet "$(patsubst ~/%,$(HOME)/%,$(PICTURES))" || [ $$? -eq 1 ]
 endif
-	@exec $(BIN)/onmiss up --root "$(ROOT)" --port $(PORT)
+	@exec env ONMISS_RENDER__RESAMPLER=vips $(BIN)/onmiss up --root "$(ROOT)" --port $(PORT)
 
 test: ## check style and types, and run every test, with real servers; TESTS=PATH runs some
 	@scripts/bootstrap test
@@ -42,14 +42,22 @@ bench: ## ratios of hits and misses, side by side in one run, into bench/RESULTS
 	@scripts/bootstrap test
 	$(BIN)/python -m bench
 
+bench-pictures: ## pixels against sharp, pyvips, thumbor and ipx, side by side in one run, into bench/RESULTS.md
+	@scripts/bootstrap test
+	$(BIN)/python -m bench pictures servers
+
 soak: ## the long proofs in full: hundreds of kills under load, which `make test` runs shortened
 	@scripts/bootstrap test
-	ONMISS_SOAK=1 $(BIN)/python -m pytest -s -q --timeout 3600 tests/e2e/test_storms.py
+	ONMISS_SOAK=1 $(BIN)/python -m pytest -s -q --timeout 3600 tests/e2e/test_storms.py tests/picture/test_fuzz.py
 
 golden: ## write the golden outputs anew, to be read before they are committed
 	@scripts/bootstrap test
-	ONMISS_GOLDEN=write $(BIN)/python -m pytest -q tests/golden
+	ONMISS_GOLDEN=write $(BIN)/python -m pytest -q tests/golden tests/picture/test_golden_pictures.py
+
+contact-sheet: ## every picture of the corpus, or of PICTURES=DIR, on one HTML page below ./contact-sheet
+	@scripts/bootstrap test
+	@$(BIN)/python scripts/contact_sheet.py $(PICTURES) -o contact-sheet
 
 clean: ## remove what was built; pictures and cache under $(ROOT) stay
-	rm -rf .venv build dist .features.json .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv build dist contact-sheet .features.json .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

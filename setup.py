@@ -41,6 +41,13 @@ setup(
         "pydantic>=2.8",
     ],
     extras_require={
+        "fast": [
+            "pyvips>=3.0",
+            "pyvips-binary>=8.16",
+        ],
+        "heif": [
+            "pillow-heif>=1.1",
+        ],
         "test": [
             "boto3-stubs>=1.36",
             "flask-cors>=5.0",

@@ -130,7 +130,8 @@ class NoSpace(Busy):
 
 
 class ConfigError(RendererError):
-    """The configuration cannot be; `key` is its path, `cure` the likely remedy. At start only; exit code 2."""
+    """The configuration cannot be; `key` is its path, `cure` the likely remedy. At start: exit code 2; later only for a file that it names
+    and that is gone."""
 
     def __init__(self, key: str, problem: str, cure: str = "") -> None:
         super().__init__(key, problem, cure)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Format:
     """One file format. `extension` is the one that we write; `extensions` are those that a name may carry.
 
-    `slow`: to encode it costs a quarter of a second and more for a megapixel, a hundred times a JPEG.
+    `slow`: to encode it costs a quarter of a second and more for a megapixel, a hundred times a JPEG. `moves`: it can hold an animation.
+    `optional`: it is read only where the configuration says so.
     """
 
     name: str
@@ -20,18 +21,22 @@ class Format:
     writable: bool = True
     has_quality: bool = False
     slow: bool = False
+    moves: bool = False
+    optional: bool = False
 
 
 JPEG = Format("jpeg", "jpg", ("jpg", "jpeg"), "image/jpeg", "JPEG", has_quality=True)
-PNG = Format("png", "png", ("png",), "image/png", "PNG", slow=True)
-WEBP = Format("webp", "webp", ("webp",), "image/webp", "WEBP", has_quality=True)
-GIF = Format("gif", "gif", ("gif",), "image/gif", "GIF", slow=True)
-AVIF = Format("avif", "avif", ("avif",), "image/avif", "AVIF", has_quality=True, slow=True)
+PNG = Format("png", "png", ("png",), "image/png", "PNG", slow=True, moves=True)
+WEBP = Format("webp", "webp", ("webp",), "image/webp", "WEBP", has_quality=True, moves=True)
+GIF = Format("gif", "gif", ("gif",), "image/gif", "GIF", slow=True, moves=True)
+AVIF = Format("avif", "avif", ("avif",), "image/avif", "AVIF", has_quality=True, slow=True, moves=True)
 TIFF = Format("tiff", "tif", ("tif", "tiff"), "image/tiff", "TIFF", writable=False)
 BMP = Format("bmp", "bmp", ("bmp",), "image/bmp", "BMP", writable=False)
 ICO = Format("ico", "ico", ("ico",), "image/vnd.microsoft.icon", "ICO", writable=False)
+JPEG2000 = Format("jpeg2000", "jp2", ("jp2", "j2k", "jpx"), "image/jp2", "JPEG2000", writable=False, optional=True)
+HEIC = Format("heic", "heic", ("heic", "heif"), "image/heic", "HEIF", writable=False, optional=True)
 
-FORMATS = (JPEG, PNG, WEBP, GIF, AVIF, TIFF, BMP, ICO)
+FORMATS = (JPEG, PNG, WEBP, GIF, AVIF, TIFF, BMP, ICO, JPEG2000, HEIC)
 WRITABLE = tuple(f for f in FORMATS if f.writable)
 BY_EXTENSION = {extension: f for f in FORMATS for extension in f.extensions}
 BY_NAME = {f.name: f for f in FORMATS}
@@ -47,8 +52,9 @@ def sniff(head: bytes) -> Format | None:
             return found
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
-    if head[4:8] == b"ftyp" and not _brands(head).isdisjoint((b"avif", b"avis")):
-        return AVIF
+    if head[4:8] == b"ftyp":
+        brands = _brands(head)
+        return next((found for found, known in _BRANDS if not brands.isdisjoint(known)), None)
     return None
 
 
@@ -67,4 +73,11 @@ _MAGIC = (
     (b"MM\x00*", TIFF),
     (b"BM", BMP),
     (b"\x00\x00\x01\x00", ICO),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", JPEG2000),
+    (b"\xff\x4f\xff\x51", JPEG2000),  # a codestream without a file around it
+)
+# What follows is a picture coded by AV1, or by HEVC; `mif1` alone says neither.
+_BRANDS = (
+    (AVIF, (b"avif", b"avis")),
+    (HEIC, (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")),
 )

@@ -6,18 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from renderer.box import Size
-from renderer.errors import NotAllowed, Refused, TooManyBytes
+from renderer.errors import BadRequest, NotAllowed, Refused, TooManyBytes
+from renderer.fields import shown
 from renderer.formats import Format
-from renderer.ops import Operation
+from renderer.ops import Operation, Watermark
 from renderer.recipe import Untouched
 from renderer.rendition import Rendition
+
+LEAST_FRAME_PIXELS = 4096  # a frame costs a tenth of a millisecond however small it is
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`sizes`: namespace name to the only operations allowed there; a namespace that is not in it allows all.
+    """`sizes`: namespace name to the only operations allowed there; a namespace that is not in it allows all. `marks`: the watermarks.
 
     `max_pixels_slow` holds for the formats that are slow to encode, so that nobody occupies the render processes with a few requests.
+    `max_pixels_frames`: frames times pixels of an animation, in and out; of a larger one only the first frame is shown.
     """
 
     max_original_bytes: int = 64_000_000
@@ -25,10 +29,12 @@ class Limits:
     max_side_out: int = 8192
     max_pixels_out: int = 40_000_000
     max_pixels_slow: int = 12_000_000
+    max_pixels_frames: int = 30_000_000
     sizes: Mapping[str, frozenset[tuple[Operation, ...]]] = field(default_factory=dict)
+    marks: frozenset[str] = frozenset()
 
     def judge(self, rendition: Rendition) -> None:
-        """Refused for a size beyond the limits, NotAllowed for one that is not listed."""
+        """Refused for a size beyond the limits, NotAllowed for one that is not listed, BadRequest for an unknown watermark."""
         recipe = rendition.recipe
         if isinstance(recipe, Untouched):
             return
@@ -36,6 +42,8 @@ class Limits:
             box, form = operation.wish(), recipe.output.format
             if box is not None and not self._fits((box.width, box.height), form):
                 raise Refused(f"expected at most {self._most_out(form)} for a size in {form.name}, got {box.spell()}")
+            if isinstance(operation, Watermark) and operation.name not in self.marks:
+                raise BadRequest(f"expected a configured watermark, got {shown(operation.name)}")
         allowed = self.sizes.get(rendition.ref.namespace.name)
         if allowed is not None and recipe.operations not in allowed:
             raise NotAllowed(f"expected one of the allowed sizes for {rendition.ref.namespace.name}, got {recipe.spell()}")
@@ -49,10 +57,16 @@ class Limits:
         if size[0] * size[1] > self.max_pixels_in:
             raise Refused(f"expected at most {self.max_pixels_in} pixels for an original, got {size[0]}x{size[1]}")
 
-    def judge_canvas(self, size: Size, form: Format) -> None:
+    def judge_canvas(self, size: Size, form: Format, frames: int = 1) -> None:
         """The one final check on what is about to be made, whatever path led there (R9)."""
         if not self._fits(size, form):
             raise Refused(f"expected at most {self._most_out(form)} for a rendition in {form.name}, got {size[0]}x{size[1]}")
+        if frames > 1 and not self.animates(size, frames):
+            raise Refused(f"expected at most {self.max_pixels_frames} pixels for all frames, got {frames} of {size[0]}x{size[1]}")
+
+    def animates(self, size: Size, frames: int) -> bool:
+        """Whether an animation of `frames` of `size` is worth its cost."""
+        return max(size[0] * size[1], LEAST_FRAME_PIXELS) * frames <= self.max_pixels_frames
 
     def _fits(self, size: Size, form: Format) -> bool:
         return max(size) <= self.max_side_out and size[0] * size[1] <= self._pixels(form)

@@ -1,8 +1,9 @@
 """Recipe and Output: spelled, parsed and put in order here only.
 
     fill-300x200_q75      .jpg    operations in pipeline order, then the output
-    whole_q75p             .jpg    no operation; p = progressive
-    fit-300x200           .png    a format without a quality
+    whole_q75p            .jpg    no operation; p = progressive
+    fit-300x200_q75s      .webp   s = still: the first frame of an animation
+    fit-300x200_k         .png    a format without a quality; k = keeps the copyright notice
     original              .png    the bytes as they were given
     original-scrubbed     .jpg    the same pixels without private metadata
 
@@ -14,11 +15,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from renderer.errors import BadRequest
 from renderer.fields import shown, whole
-from renderer.formats import BY_EXTENSION, Format
+from renderer.formats import BY_EXTENSION, JPEG, Format
 from renderer.ops import BY_WORD, Operation, in_order
 
 WHOLE = "whole"  # the spelling of no operation
@@ -26,24 +27,37 @@ WHOLE = "whole"  # the spelling of no operation
 
 @dataclass(frozen=True)
 class Output:
-    """How pixels become bytes. `quality`: 1 to 100, 0 for formats that have none; `progressive`: JPEG only."""
+    """How pixels become bytes. `quality`: 1 to 100, 0 for formats that have none.
+
+    `progressive`: JPEG only. `still`: of an animation the first frame only; for the formats that can hold one. `keeps_copyright`: the
+    notice in the original's EXIF goes out with the picture, the only thing that ever does.
+    """
 
     format: Format
     quality: int = 0
     progressive: bool = False
+    still: bool = False
+    keeps_copyright: bool = False
 
     def spell(self) -> str:
-        return (f"q{self.quality}" if self.quality else "") + ("p" if self.progressive else "")
+        flags = zip("psk", (self.progressive, self.still, self.keeps_copyright), strict=True)
+        return (f"q{self.quality}" if self.quality else "") + "".join(letter for letter, is_set in flags if is_set)
 
     @classmethod
     def parse(cls, text: str, form: Format) -> Output:
         match = _OUTPUT.fullmatch(text)
-        if not match or not form.has_quality or (match["progressive"] and form.name != "jpeg"):
+        if not match or not text or not _can(form, match):
             raise BadRequest(f"expected an operation or an output of {form.name} for a part of the recipe, got {shown(text)}")
-        return cls(form, whole(match["quality"], "quality", 1, 100), bool(match["progressive"]))
+        quality = whole(match["quality"], "quality", 1, 100) if form.has_quality else 0
+        return cls(form, quality, bool(match["p"]), bool(match["s"]), bool(match["k"]))
 
 
-_OUTPUT = re.compile(r"q(?P<quality>[0-9]{1,3})(?P<progressive>p?)")
+_OUTPUT = re.compile(r"(?:q(?P<quality>[0-9]{1,3}))?(?P<p>p?)(?P<s>s?)(?P<k>k?)")
+
+
+def _can(form: Format, match: re.Match[str]) -> bool:
+    """Whether `form` has what was asked for, and whether what it must have was said."""
+    return bool(match["quality"]) == form.has_quality and (form is JPEG or not match["p"]) and (form.moves or not match["s"])
 
 
 @dataclass(frozen=True)
@@ -62,8 +76,10 @@ class Recipe:
         return cls(in_order(operations), output)
 
     def spell(self) -> str:
-        parts = [operation.spell() for operation in self.operations] or [WHOLE]
-        return "_".join(filter(None, [*parts, self.output.spell()]))
+        return "_".join(filter(None, [self.spell_operations(), self.output.spell()]))
+
+    def spell_operations(self) -> str:
+        return "_".join(operation.spell() for operation in self.operations) or WHOLE
 
     @property
     def extension(self) -> str:
@@ -85,14 +101,20 @@ UNTOUCHED = {wish.spell(): wish for wish in (Untouched(False), Untouched(True))}
 
 @dataclass(frozen=True)
 class Qualities:
-    """What this installation fills in where a wish names no quality: format name to 1..100, and whether JPEG is progressive."""
+    """What this installation fills in: a quality, 1 to 100 by format name, and `progressive` where a wish names no output;
+    `keeps_copyright` in every recipe."""
 
     by_format: tuple[tuple[str, int], ...] = (("jpeg", 75), ("webp", 75), ("avif", 60))
     progressive: bool = False
+    keeps_copyright: bool = False
 
     def output(self, form: Format) -> Output:
         quality = dict(self.by_format).get(form.name, 75) if form.has_quality else 0
-        return Output(form, quality, self.progressive and form.name == "jpeg")
+        return Output(form, quality, self.progressive and form is JPEG, keeps_copyright=self.keeps_copyright)
+
+    def completed(self, output: Output) -> Output:
+        """`output`, which a wish names, with what holds for every recipe."""
+        return replace(output, keeps_copyright=output.keeps_copyright or self.keeps_copyright)
 
 
 def parse_recipe(text: str, extension: str, qualities: Qualities) -> Recipe | Untouched:
@@ -103,20 +125,23 @@ def parse_recipe(text: str, extension: str, qualities: Qualities) -> Recipe | Un
         return UNTOUCHED[text]
     if form is None or not form.writable or not canonical:
         raise BadRequest(f"expected jpg, png, webp, gif or avif for the extension, got {shown(extension)}")
-    recipe = _parse_parts(text, form, qualities)
-    if recipe.spell() != text and recipe.spell() != f"{text}_{recipe.output.spell()}":
-        raise BadRequest(f"expected {recipe.spell()!r} for this recipe, got {shown(text)}")
-    return recipe
+    operations, output = _parse_parts(text, form)
+    wished = Recipe.of(operations, output or qualities.output(form))
+    spelled = wished.spell() if output else wished.spell_operations()
+    if spelled != text:
+        raise BadRequest(f"expected {spelled!r} for this recipe, got {shown(text)}")
+    return Recipe(wished.operations, qualities.completed(wished.output))
 
 
-def _parse_parts(text: str, form: Format, qualities: Qualities) -> Recipe:
-    operations, output, parts = [], qualities.output(form), text.split("_")
+def _parse_parts(text: str, form: Format) -> tuple[list[Operation], Output | None]:
+    operations: list[Operation] = []
+    parts = text.split("_")
     for part in parts:
         word, _, argument = part.partition("-")
-        if word in BY_WORD and argument:
+        if word in BY_WORD and (argument or not BY_WORD[word].has_argument):
             operations.append(BY_WORD[word].parse(argument))
         elif part is parts[-1] and part != WHOLE:
-            output = Output.parse(part, form)
+            return operations, Output.parse(part, form)
         elif part != WHOLE or part is not parts[0]:
             raise BadRequest(f"expected an operation for a part of the recipe, got {shown(part)}")
-    return Recipe.of(operations, output)
+    return operations, None

@@ -32,7 +32,7 @@ class Wiring:
 
     @cached_property
     def cache(self) -> Cache:
-        cache = Cache(Path(self.config.cache.root), str(self.config.cache.generation))
+        cache = Cache(Path(self.config.cache.root), self.config.generation())
         cache.prepare()
         return cache
 
@@ -61,11 +61,11 @@ class Wiring:
             file_bytes=max(Walls.file_bytes, self.config.limits.max_original_bytes),  # untouched originals are copied under it
             open_files=render.open_files,
         )
-        return Workers(self.config.limits_built(), render.count(), render.seconds, render.queue, render.max_renders, walls)
+        return Workers(self.config.engine(), render.count(), render.seconds, render.queue, render.max_renders, walls)
 
     @cached_property
     def quarantine(self) -> Quarantine:
-        return Quarantine(Path(self.config.cache.root) / "quarantine", codecs.versions())
+        return Quarantine(Path(self.config.cache.root) / "quarantine", codecs.versions() | self.config.engine().reads_as())
 
     @cached_property
     def service(self) -> Service:

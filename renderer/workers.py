@@ -23,7 +23,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from renderer import walls as render_walls
 from renderer.errors import Busy, RendererError, RenderKilled
-from renderer.limits import Limits
+from renderer.picture.engine import Engine
 from renderer.picture.jobs import Header, Job, Made
 from renderer.walls import Walls
 
@@ -57,14 +57,14 @@ class Workers:
 
     def __init__(
         self,
-        limits: Limits,
+        engine: Engine,
         processes: int = 2,
         seconds: float = 15,
         queue: int = 64,
         max_renders: int = 500,
         walls: Walls = Walls(),
     ) -> None:
-        self._limits, self._walls = limits, walls
+        self._engine, self._walls = engine, walls
         self._processes, self._seconds, self._queue, self._max_renders = processes, seconds, queue, max_renders
         self._changing = threading.Lock()  # held while the pool is looked at or replaced
         self._pool: ProcessPool | None = None
@@ -85,12 +85,12 @@ class Workers:
         Busy when the queue is full or no process can be had, RenderKilled when the render process died or took too long.
         """
         more = BUDGET_SECONDS if len(jobs) > 1 else 0
-        arguments = original, tuple(jobs), self._limits, self._walls.cpu_seconds + math.ceil(more)
+        arguments = original, tuple(jobs), self._engine, self._walls.cpu_seconds + math.ceil(more)
         return self._run(_render, arguments, self._seconds + more, tuple(job.target for job in jobs))
 
     def header(self, original: Path) -> Header:
         """What the original's header says; BrokenOriginal, Refused, and as `render`."""
-        return self._run(_header, (original, self._limits, self._walls.cpu_seconds), self._seconds, ())
+        return self._run(_header, (original, self._engine, self._walls.cpu_seconds), self._seconds, ())
 
     def pids(self) -> Pids:
         with self._changing:
@@ -213,19 +213,19 @@ def _scheduled(pool: ProcessPool, task: Callable[..., T], arguments: tuple[Any, 
     return future
 
 
-def _render(original: Path, jobs: Sequence[Job], limits: Limits, cpu_seconds: int) -> list[Made | RendererError]:
+def _render(original: Path, jobs: Sequence[Job], engine: Engine, cpu_seconds: int) -> list[Made | RendererError]:
     """In a render process. The import stands here because the front, which imports this module, opens no picture."""
     from renderer.picture.render import render_all
 
     render_walls.allow_cpu(cpu_seconds)
-    return render_all(original, jobs, limits, BUDGET_SECONDS)
+    return render_all(original, jobs, engine, BUDGET_SECONDS)
 
 
-def _header(original: Path, limits: Limits, cpu_seconds: int) -> Header:
+def _header(original: Path, engine: Engine, cpu_seconds: int) -> Header:
     from renderer.picture.render import read_header
 
     render_walls.allow_cpu(cpu_seconds)
-    return read_header(original, limits)
+    return read_header(original, engine)
 
 
 def _retire(pool: ProcessPool) -> None:

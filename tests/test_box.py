@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from renderer.box import Box, Size, cover, fit
+from renderer.box import CENTRE, GRAVITIES, SIDES, Box, Point, Size, cover, cover_around, fit, placed
 from renderer.errors import BadRequest
-from tests.strategies import free_boxes, full_boxes, sizes
+from tests.strategies import free_boxes, full_boxes, points, sizes
 
 
 def size_of(text: str) -> Size:
@@ -101,11 +101,12 @@ def test_cover_is_what_huimages_meant(size: str, box: str, scaled: str, left: st
     assert covered.offset == (int(left), int(top))
 
 
-@given(sizes, full_boxes, st.none() | st.tuples(st.fractions(0, 1), st.fractions(0, 1)))
-def test_what_is_cut_out_stays_inside_the_picture(size: Size, box: Box, gravity: tuple[Fraction, Fraction] | None) -> None:
-    left, top, right, bottom = cover(size, box, gravity).region
-    assert 0 <= left < right <= size[0]
-    assert 0 <= top < bottom <= size[1]
+@given(sizes, full_boxes, st.tuples(st.fractions(0, 1), st.fractions(0, 1)))
+def test_what_is_cut_out_stays_inside_the_picture(size: Size, box: Box, point: Point) -> None:
+    for covered in (cover(size, box, point), cover_around(size, box, point)):
+        left, top, right, bottom = covered.region
+        assert 0 <= left < right <= size[0]
+        assert 0 <= top < bottom <= size[1]
 
 
 @given(sizes, full_boxes)
@@ -125,6 +126,50 @@ def test_cover_cuts_one_axis_only_and_in_the_middle(size: Size, box: Box) -> Non
 def test_gravity_moves_the_cut() -> None:
     offsets = [cover((300, 100), Box(100, 100), (Fraction(part, 2), Fraction(1))).offset for part in (0, 1, 2)]
     assert offsets == [(0, 0), (100, 0), (200, 0)]
+
+
+@given(sizes, full_boxes, st.sampled_from(sorted(GRAVITIES)))
+def test_a_focal_point_at_a_side_a_corner_or_the_middle_is_that_gravity(size: Size, box: Box, name: str) -> None:
+    """Which is why a recipe may say it in one way only."""
+    assert cover_around(size, box, GRAVITIES[name]) == cover(size, box, GRAVITIES[name])
+
+
+@given(sizes, full_boxes, points)
+def test_a_focal_point_is_as_near_to_the_middle_as_the_edges_let_it_be(size: Size, box: Box, focus: Point) -> None:
+    covered = cover_around(size, box, focus)
+    for axis, kept in enumerate((box.width, box.height)):
+        surplus, offset = covered.scaled[axis] - kept, covered.offset[axis]
+        wished = focus[axis] * size[axis] * max(Fraction(box.width, size[0]), Fraction(box.height, size[1])) - Fraction(kept, 2)
+        assert 0 <= offset <= surplus
+        assert offset <= wished < offset + 1 or (wished < 0 and offset == 0) or (wished > surplus and offset == surplus)
+
+
+AROUND = [
+    ((300, 100), (100, 100), (50, 50), (100, 0)),
+    ((300, 100), (100, 100), (33, 0), (49, 0)),
+    ((300, 100), (100, 100), (10, 100), (0, 0)),
+    ((300, 100), (100, 100), (90, 50), (200, 0)),
+    ((100, 400), (50, 50), (1, 40), (0, 55)),
+    ((50, 50), (100, 200), (60, 50), (70, 0)),
+]
+
+
+@pytest.mark.parametrize(("size", "box", "percent", "offset"), [pytest.param(*row, id=f"{row[1]} at {row[2]}") for row in AROUND])
+def test_a_focal_point_moves_the_cut(size: Size, box: Size, percent: Size, offset: Size) -> None:
+    assert cover_around(size, Box(*box), (Fraction(percent[0], 100), Fraction(percent[1], 100))).offset == offset
+
+
+PLACED = {"nw": (0, 0), "n": (3, 0), "ne": (7, 0), "w": (0, 2), "c": (3, 2), "e": (7, 2), "sw": (0, 5), "s": (3, 5), "se": (7, 5)}
+
+
+@pytest.mark.parametrize("name", GRAVITIES)
+def test_a_gravity_places_a_small_thing_in_a_large_one(name: str) -> None:
+    assert placed((3, 5), (10, 10), GRAVITIES[name]) == PLACED[name]
+
+
+def test_the_centre_is_no_side() -> None:
+    assert {*SIDES, CENTRE} == set(GRAVITIES)
+    assert len(SIDES) == 8
 
 
 @given(free_boxes)

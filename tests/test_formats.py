@@ -8,10 +8,26 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from renderer.formats import AVIF, BY_EXTENSION, BY_PILLOW, FORMATS, HEAD_BYTES, JPEG, PNG, WEBP, WRITABLE, Format, sniff
+from renderer.formats import (
+    AVIF,
+    BY_EXTENSION,
+    BY_PILLOW,
+    FORMATS,
+    HEAD_BYTES,
+    HEIC,
+    JPEG,
+    JPEG2000,
+    PNG,
+    WEBP,
+    WRITABLE,
+    Format,
+    sniff,
+)
 
 
 def encoded(form: Format) -> bytes:
+    if form is HEIC:
+        pytest.importorskip("pillow_heif", reason="pillow-heif is an extra").register_heif_opener()
     buffer = io.BytesIO()
     Image.new("RGB", (16, 16), (200, 30, 30)).save(buffer, form.pillow)
     return buffer.getvalue()
@@ -35,7 +51,8 @@ def test_the_first_bytes_tell_the_format(form: Format) -> None:
         pytest.param(b"<svg xmlns=", id="SVG"),
         pytest.param(b"<?xml version=", id="XML"),
         pytest.param(b"RIFF\x00\x00\x00\x00WAVEfmt ", id="a RIFF that is sound"),
-        pytest.param(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", id="HEIC"),
+        pytest.param(b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1miaf", id="HEIF of who knows what"),
+        pytest.param(b"\x00\x00\x00\x0cJXL \r\n\x87\n", id="JPEG XL"),
         pytest.param(b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00isommp42", id="a film"),
         pytest.param(b"PK\x03\x04", id="ZIP"),
     ],
@@ -54,6 +71,30 @@ def test_R1_what_we_do_not_read_is_no_format(head: bytes) -> None:
 )
 def test_avif_is_known_by_any_of_its_brands(brands: bytes) -> None:
     assert sniff(b"\x00\x00\x00\x1cftyp" + brands) is AVIF
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", id="a telephone's"),
+        pytest.param(b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic", id="one that says so second"),
+        pytest.param(b"\x00\x00\x00\x18ftypheix\x00\x00\x00\x00mif1heix", id="ten bits"),
+        pytest.param(b"\x00\x00\x00\x18ftyphevc\x00\x00\x00\x00msf1hevc", id="a sequence"),
+    ],
+)
+def test_heic_is_known_by_any_of_its_brands(head: bytes) -> None:
+    assert sniff(head) is HEIC
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"\x00\x00\x00\x0cjP  \r\n\x87\n\x00\x00\x00\x14ftypjp2 ", id="a file"),
+        pytest.param(b"\xff\x4f\xff\x51\x00\x29", id="a codestream"),
+    ],
+)
+def test_jpeg_2000_is_known_with_and_without_a_file_around_it(head: bytes) -> None:
+    assert sniff(head) is JPEG2000
 
 
 def test_the_corpus_is_sniffed_as_it_is_named(corpus: Path) -> None:

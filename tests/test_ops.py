@@ -13,7 +13,33 @@ from PIL import Image
 
 from renderer.box import Box, Size
 from renderer.errors import BadRequest, Refused
-from renderer.ops import BY_WORD, PIPELINE, Crop, Fill, Fit, Flip, Operation, Orient, Raster, Rotate, Stretch, detail, in_order, outline
+from renderer.ops import (
+    BY_WORD,
+    PIPELINE,
+    Background,
+    Blur,
+    Brightness,
+    Contrast,
+    Crop,
+    Fill,
+    Fit,
+    Flip,
+    Grayscale,
+    Operation,
+    Orient,
+    Pad,
+    Raster,
+    Rotate,
+    Saturation,
+    Sharpen,
+    Stretch,
+    Trim,
+    Watermark,
+    are_idle,
+    detail,
+    in_order,
+    outline,
+)
 from tests.strategies import OPERATIONS, sizes
 
 operations = st.one_of(*OPERATIONS.values())
@@ -52,7 +78,7 @@ def test_an_operation_is_parsed_as_it_is_spelled(operation: Operation) -> None:
     assert BY_WORD[word].parse(argument) == operation
 
 
-@given(st.sampled_from(PIPELINE), st.text(st.sampled_from("0123456789xhv-!_, \n"), max_size=10))
+@given(st.sampled_from(PIPELINE), st.text(st.sampled_from("0123456789xhvnsewc-!_, \n"), max_size=10))
 def test_an_operation_has_one_spelling(kind: type[Operation], argument: str) -> None:
     try:
         operation = kind.parse(argument)
@@ -63,8 +89,8 @@ def test_an_operation_has_one_spelling(kind: type[Operation], argument: str) -> 
 
 @given(operations)
 def test_a_spelling_fits_in_a_url_and_a_file_name(operation: Operation) -> None:
-    assert set(operation.spell()) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
-    assert len(operation.spell()) < 40
+    assert set(operation.spell()) <= set("abcdefghijklmnopqrstuvwxyz0123456789-,")
+    assert len(operation.spell()) <= 40
 
 
 @given(st.lists(operations, max_size=5))
@@ -93,6 +119,14 @@ OUTLINES = [
     (Orient(6), (640, 480), (480, 640)),
     (Crop(10, 20, Box(100, 50)), (640, 480), (100, 50)),
     (Crop(600, 470, Box(100, 50)), (640, 480), (40, 10)),
+    (Fill(Box(75, 75), "smart"), (640, 480), (75, 75)),
+    (Trim(10), (640, 480), (640, 480)),
+    (Pad(Box(800, 600)), (640, 480), (800, 600)),
+    (Pad(Box(100, 600)), (640, 480), (640, 600)),
+    (Pad(Box(100, 100)), (640, 480), (640, 480)),
+    (Grayscale(), (640, 480), (640, 480)),
+    (Blur(500), (640, 480), (640, 480)),
+    (Watermark("own"), (640, 480), (640, 480)),
 ]
 
 
@@ -143,6 +177,9 @@ def test_outline_of_a_chain_goes_through_all_steps() -> None:
 SMALL_OPERATIONS = [
     Fit(Box(7, 5)), Fit(Box(7, 0)), Fill(Box(9, 4)), Stretch(Box(3, 30)), Stretch(Box(0, 50)),
     Rotate(90), Rotate(180), Flip("v"), Orient(5), Orient(8), Crop(0, 0, Box(5, 5)),
+    Fill(Box(4, 9), "se"), Fill(Box(4, 9), "smart"), Fill(Box(9, 4), (Fraction(9, 10), Fraction(1, 3))),
+    Trim(5), Pad(Box(20, 20)), Pad(Box(3, 30), "ne"), Grayscale(), Brightness(50), Contrast(50), Saturation(50), Blur(500), Sharpen(300),
+    Background((1, 2, 3)),
 ]  # fmt: skip
 
 
@@ -207,3 +244,107 @@ def test_R5_a_region_is_clamped_to_the_picture(size: Size, region: tuple[Fractio
     assert top >= 0
     assert right <= size[0]
     assert bottom <= size[1]
+
+
+REFUSED = [
+    ("fill", "300x200-", "a gravity left out"),
+    ("fill", "300x200-c", "the centre said"),
+    ("fill", "300x200-50,50", "the centre as a point"),
+    ("fill", "300x200-0,0", "a corner as a point"),
+    ("fill", "300x200-50,100", "a side as a point"),
+    ("fill", "300x200-101,3", "a point beside the picture"),
+    ("fill", "300x200-33", "half a point"),
+    ("fill", "300x200-33,", "half a point with a comma"),
+    ("fill", "300x200-033,50", "a leading zero"),
+    ("fill", "300x200-33,50,7", "a point in space"),
+    ("fill", "300x200-smart-n", "two gravities"),
+    ("fill", "300x200-SMART", "upper case"),
+    ("fill", "300x", "a free side"),
+    ("trim", "101", "more than all"),
+    ("brightness", "100", "what changes nothing"),
+    ("contrast", "0", "nothing but gray"),
+    ("saturation", "0", "grayscale by another name"),
+    ("saturation", "301", "too much"),
+    ("blur", "0", "no blur"),
+    ("blur", "501", "too wide a blur"),
+    ("sharpen", "0", "no sharpening"),
+    ("sharpen", "301", "too much sharpening"),
+    ("pad", "300x", "a pad with a free side"),
+    ("pad", "300x200-c", "the centre said for a pad"),
+    ("pad", "300x200-smart", "a pad where there is most to see"),
+    ("background", "FFFFFF", "upper-case digits"),
+    ("background", "fff", "short for a colour"),
+    ("background", "fffffff", "a digit too many"),
+    ("background", "٣٣٣٣٣٣", "foreign digits"),
+    ("background", "white", "the name of a colour"),
+    ("watermark", "", "no name"),
+    ("watermark", "Own", "an upper-case name"),
+    ("watermark", "own-logo", "a dash in a name"),
+    ("watermark", "a" * 31, "a name too long"),
+    ("watermark", "ä", "a foreign letter"),
+    ("grayscale", "1", "an argument for what has none"),
+]
+
+
+@pytest.mark.parametrize(("word", "argument"), [pytest.param(word, argument, id=f"{word}: {what}") for word, argument, what in REFUSED])
+def test_what_an_operation_cannot_be_is_refused(word: str, argument: str) -> None:
+    with pytest.raises(BadRequest, match="expected"):
+        BY_WORD[word].parse(argument)
+
+
+def test_a_refused_focal_point_says_what_it_is_called() -> None:
+    with pytest.raises(BadRequest, match="expected gravity se for this focal point, got '100,100'"):
+        Fill.parse("300x200-100,100")
+    with pytest.raises(BadRequest, match="expected no gravity for this focal point, got '50,50'"):
+        Fill.parse("300x200-50,50")
+
+
+IDLE = [
+    (Crop(0, 0, Box(640, 480)), True),
+    (Crop(0, 0, Box(9999, 9999)), True),
+    (Crop(1, 0, Box(9999, 9999)), False),
+    (Fit(Box(640, 0)), True),
+    (Fit(Box(639, 0)), False),
+    (Fill(Box(640, 480), "smart"), True),
+    (Fill(Box(640, 481)), False),
+    (Stretch(Box(0, 480)), True),
+    (Stretch(Box(0, 481)), False),
+    (Pad(Box(640, 480), "n"), True),
+    (Pad(Box(641, 1)), False),
+    (Orient(1), True),
+    (Orient(2), False),
+    (Rotate(180), False),
+    (Trim(0), False),
+    (Grayscale(), False),
+    (Background((0, 0, 0)), False),
+]
+
+
+@pytest.mark.parametrize(("operation", "idle"), [pytest.param(*row, id=row[0].spell()) for row in IDLE])
+def test_what_changes_nothing_is_known_from_the_size(operation: Operation, idle: bool) -> None:
+    assert operation.is_idle((640, 480)) is idle
+    assert are_idle((Orient(1), operation), (640, 480)) is idle
+
+
+def test_what_is_idle_hands_on_the_very_pixels_it_got() -> None:
+    raster = lettered((8, 6))
+    for operation in (Crop(0, 0, Box(8, 6)), Fit(Box(9, 9)), Fill(Box(8, 6)), Pad(Box(1, 1)), Orient(1)):
+        assert operation.apply(raster).image is raster.image
+
+
+def test_trimming_wants_all_pixels() -> None:
+    assert detail((Fit(Box(64, 48)),), (640, 480)) == Fraction(1, 10)
+    assert detail((Trim(5), Fit(Box(64, 48))), (640, 480)) == 1
+
+
+def test_words_that_stand_alone_have_no_dash() -> None:
+    assert Grayscale().spell() == "grayscale"
+    assert Grayscale.parse("") == Grayscale()
+
+
+FOLLOWED = {Grayscale, Brightness, Contrast, Saturation, Background, Watermark}
+
+
+def test_only_what_is_about_colours_has_the_profile_followed_before() -> None:
+    assert {kind for kind in PIPELINE if kind.wants_colour} == FOLLOWED
+    assert {kind for kind in PIPELINE if kind.wants_whole} == {Trim}

@@ -20,8 +20,8 @@ from PIL import Image
 from renderer.box import Box
 from renderer.errors import BrokenOriginal, Busy, NotAllowed, Refused, RendererError, RenderKilled
 from renderer.formats import AVIF, JPEG, PNG
-from renderer.limits import Limits
 from renderer.ops import Crop, Fit, Operation, Stretch
+from renderer.picture.engine import Engine
 from renderer.picture.jobs import Job, Made
 from renderer.recipe import UNTOUCHED, Output, Recipe
 from renderer.walls import Walls
@@ -41,7 +41,7 @@ def start() -> Iterator[Start]:
     with contextlib.ExitStack() as stack:
 
         def started(**settings: object) -> Workers:
-            workers = Workers(Limits(), **{"processes": 1, "seconds": 20, **settings})  # type: ignore[arg-type]
+            workers = Workers(Engine(), **{"processes": 1, "seconds": 20, **settings})  # type: ignore[arg-type]
             stack.callback(workers.stop, 3)
             workers.start()
             return workers
@@ -150,8 +150,8 @@ def test_errors_come_home_as_they_are(start: Start, tmp_path: Path, original: Pa
         workers.header(tmp_path / "missing.jpg")
     exif = Image.Exif()
     exif.get_ifd(0x8825)[1] = "N"
-    Image.new("L", (5, 5)).save(tmp_path / "gps.jpg", exif=exif.tobytes())
-    [refusal] = workers.render(tmp_path / "gps.jpg", [Job(UNTOUCHED["original-scrubbed"], tmp_path / "t")])
+    Image.new("L", (5, 5)).save(tmp_path / "gps.tif", exif=exif.tobytes())
+    [refusal] = workers.render(tmp_path / "gps.tif", [Job(UNTOUCHED["original-scrubbed"], tmp_path / "t")])
     assert isinstance(refusal, NotAllowed)
 
 
@@ -453,13 +453,13 @@ def test_a_render_that_uses_too_much_cpu_is_killed(start: Start, tmp_path: Path,
 FRONT = """
     import sys, threading
     from pathlib import Path
-    from renderer.limits import Limits
+    from renderer.picture.engine import Engine
     from renderer.workers import Workers
     from renderer import walls
     from renderer.errors import RendererError
 
     walls.hide_front()
-    workers = Workers(Limits(), processes=2, seconds=300)
+    workers = Workers(Engine(), processes=2, seconds=300)
     workers.start()
 
     def width(file):

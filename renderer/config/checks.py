@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import re
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from renderer.dialects import huimages, native
 from renderer.errors import BadRequest, ConfigError
 from renderer.fields import shown
 from renderer.ops import Operation
+from renderer.picture.resample import missing
 from renderer.recipe import WHOLE, Qualities, Recipe, parse_recipe
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ LEAST_KEY_BYTES = 16
 
 def disagreements(config: Config) -> list[ConfigError]:
     """Everything wrong between the keys of `config`, each with its path and cure."""
-    checks = (_namespaces, _places, _sizes, _hosts, _waiting, _keys)
+    checks = (_namespaces, _places, _sizes, _rendering, _hosts, _waiting, _keys)
     return [problem for check in checks for problem in check(config)]
 
 
@@ -97,6 +99,19 @@ def _sizes(config: Config) -> Iterator[ConfigError]:
                 operations_of(text)
             except BadRequest as error:
                 yield ConfigError(f"limits.sizes.{name}.{position}", str(error))
+
+
+def _rendering(config: Config) -> Iterator[ConfigError]:
+    """What was asked for must be there: another resampler or a missing watermark would silently make other pictures."""
+    reason = missing(config.render.resampler)
+    if reason:
+        problem = f"expected {config.render.resampler} to be installed: {reason}"
+        yield ConfigError("render.resampler", problem, "pip install 'onmiss[fast]'")
+    if "heic" in config.render.accept and importlib.util.find_spec("pillow_heif") is None:
+        yield ConfigError("render.accept", "expected pillow-heif to be installed for heic, found none", "pip install 'onmiss[heif]'")
+    for name, mark in config.watermarks.items():
+        if not mark.file.is_file():
+            yield ConfigError(f"watermarks.{name}.file", f"expected a picture, found none at {mark.file}")
 
 
 def _hosts(config: Config) -> Iterator[ConfigError]:

@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 
 from renderer.config.model import Config
 from renderer.config.places import BY_KIND, NamespaceSettings
+from renderer.config.sections import WatermarkSettings
 from renderer.config.values import IsBytes, Secret, spell_bytes
 
 _HEAD = """\
@@ -32,8 +33,12 @@ likely cure, and ends the command with exit code 2.
 
 _INTRODUCTIONS = {
     "stores": "A mapping of names to stores. Without one there is `disk: {kind: file}`. Names are lower-case letters, digits, `_` and `-`.",
+    "watermarks": "A mapping of names to watermarks; none by default. Names are lower-case letters and digits.",
     "namespaces": "A mapping of names to namespaces. Without one there is `huimages` with these defaults.",
 }
+
+
+_NAMED: dict[str, type[BaseModel]] = {"namespaces": NamespaceSettings, "watermarks": WatermarkSettings}
 
 
 def page() -> str:
@@ -45,8 +50,8 @@ def page() -> str:
             lines += [_INTRODUCTIONS[name], ""]
         if name == "stores":
             lines += [line for kind, section in BY_KIND.items() for line in _kind(kind, section)]
-        elif name == "namespaces":
-            lines += _table("namespaces.*NAME*.", NamespaceSettings)
+        elif name in _NAMED:
+            lines += _table(f"{name}.*NAME*.", _NAMED[name])
         elif isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
             lines += _table(f"{name}.", info.annotation)
     return "\n".join(lines).rstrip() + "\n"

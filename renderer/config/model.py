@@ -12,11 +12,26 @@ from renderer.config import reading
 from renderer.config.checks import disagreements, operations_of
 from renderer.config.places import DEFAULT_NAMESPACES, DEFAULT_STORES, Name, NamespaceSettings, Stores
 from renderer.config.problems import spelled, together, translated
-from renderer.config.sections import Cache, Hosts, LimitsSection, Log, Nginx, QualitySection, Render, Section, Serve, Signing
+from renderer.config.sections import (
+    Cache,
+    Hosts,
+    LimitsSection,
+    Log,
+    MarkName,
+    Nginx,
+    QualitySection,
+    Render,
+    Section,
+    Serve,
+    Signing,
+    WatermarkSettings,
+)  # fmt: skip
 from renderer.config.values import Surroundings, split_listen
 from renderer.errors import ConfigError
 from renderer.limits import Limits
 from renderer.messages import Terms
+from renderer.ops.raster import Mark
+from renderer.picture.engine import Engine
 from renderer.recipe import Qualities
 from renderer.rendition import NAMINGS, Namespace
 
@@ -39,6 +54,9 @@ class Config(Section):
         "huImages' URLs mean the namespace huimages."
     )
     quality: QualitySection = Field(description="What is filled in where a URL names no quality. After a change raise cache.generation.")
+    watermarks: dict[MarkName, WatermarkSettings] = Field(
+        default_factory=dict, description="Watermarks by a name of yours, for `watermark-NAME` in a recipe: no URL can say more than that."
+    )
     render: Render = Field(description="The render processes, which turn originals into renditions.")
     serve: Serve = Field(description="The renderer's front, which nginx asks for what it does not find.")
     hosts: Hosts = Field(description="nginx's three virtual hosts.")
@@ -95,13 +113,23 @@ class Config(Section):
 
     def terms(self) -> Terms:
         by_format = tuple((name, getattr(self.quality, name)) for name in ("jpeg", "webp", "avif"))
-        return Terms(self.namespaces_built(), Qualities(by_format, self.quality.progressive))
+        return Terms(self.namespaces_built(), Qualities(by_format, self.quality.progressive, "copyright" in self.render.keep))
 
     def limits_built(self) -> Limits:
         limits = self.limits
         sizes = {name: frozenset(map(operations_of, texts)) for name, texts in limits.sizes.items()}
         numbers = {name: getattr(limits, name) for name in type(limits).model_fields if name != "sizes"}
-        return Limits(**numbers, sizes=sizes)
+        return Limits(**numbers, sizes=sizes, marks=frozenset(self.watermarks))
+
+    def engine(self) -> Engine:
+        """What the render processes are told."""
+        marks = {name: Mark(mark.file, mark.percent, mark.opacity, mark.gravity) for name, mark in self.watermarks.items()}
+        render = self.render
+        return Engine(self.limits_built(), render.resampler, frozenset(render.accept), render.truncated == "show", marks)
+
+    def generation(self) -> str:
+        """The cache's, as its directory is named: resamplers make other bytes, so each has a tree of its own."""
+        return f"{self.cache.generation}-{self.render.resampler}"
 
     def signing_keys(self) -> tuple[bytes, ...]:
         return tuple(key.text.encode() for key in self.signing.keys)

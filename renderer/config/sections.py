@@ -50,6 +50,12 @@ class LimitsSection(Section):
     max_pixels_slow: Count = Field(
         default=12_000_000, ge=1, description="The same for PNG, GIF and AVIF, which cost a hundred times the time of a JPEG to encode."
     )
+    max_pixels_frames: Count = Field(
+        default=30_000_000,
+        ge=1,
+        description="Most frames times pixels of an animation, of the original and of the rendition; beyond it the first frame is shown. "
+        "At the default a render takes a few seconds at most.",
+    )
     sizes: dict[str, list[str]] = Field(
         default_factory=dict,
         description="Namespace to the only sizes allowed there: 150x150, 75x75!, a size name, or operations like fill-75x75. "
@@ -70,6 +76,24 @@ class QualitySection(Section):
 
 
 class Render(Section):
+    resampler: Literal["pillow", "vips"] = Field(
+        default="pillow",
+        description="Who resamples: pillow, or vips, which is faster and needs the extra `onmiss[fast]`. Same sizes and looks, other "
+        "bytes: its name is part of the cache's generation, so reload nginx after a change.",
+    )
+    accept: list[Literal["heic", "jpeg2000"]] = Field(
+        default_factory=list,
+        description="Formats of originals that are read besides JPEG, PNG, WebP, GIF, AVIF, TIFF, BMP and ICO: heic (needs the extra "
+        "`onmiss[heif]`), jpeg2000. Their decoders have a record of security holes.",
+    )
+    truncated: Literal["reject", "show"] = Field(
+        default="reject", description="What becomes of a JPEG that ends too early: 415, or shown as far as it goes."
+    )
+    keep: list[Literal["copyright"]] = Field(
+        default_factory=list,
+        description="What of an original's metadata goes out with its renditions: nothing, or the copyright notice of its EXIF. It enters "
+        "the recipe (`k`). After a change raise cache.generation.",
+    )
     processes: Count = Field(default=0, ge=0, le=1024, description="Render processes; 0 = as many as processors, at least 2.")
     seconds: Seconds = Field(default=15, description="Longest time of one render, in seconds; beyond it the process is killed.")
     queue: Count = Field(default=64, ge=1, le=100_000, description="Most renders waiting for a process; beyond it the answer is 503.")
@@ -98,6 +122,19 @@ class Serve(Section):
         description="Longest wait of a request for its picture, whoever makes it, in seconds. Beyond it: 503; it is made all the same.",
     )
     drain_seconds: Seconds = Field(default=30, description="Longest time that requests in flight have to finish at a stop, in seconds.")
+
+
+Gravity = Literal["c", "n", "ne", "e", "se", "s", "sw", "w", "nw"]
+
+
+MarkName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,30}$")]
+
+
+class WatermarkSettings(Section):
+    file: Placed = Field(description="A picture, PNG with alpha at best. Never change it under the same name: renditions are made once.")
+    percent: Count = Field(default=20, ge=1, le=100, description="Its width in percent of the rendition's.")
+    opacity: Count = Field(default=50, ge=1, le=100, description="How much it covers, in percent.")
+    gravity: Gravity = Field(default="se", description="Where it stands: c for the centre, or a side or corner as on a map.")
 
 
 ServerName = Annotated[str, StringConstraints(pattern=r"^(_|(\*\.)?[A-Za-z0-9.-]+)$", max_length=253)]

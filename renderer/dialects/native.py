@@ -26,7 +26,7 @@ NAME = "native"
 SHAPE = r"/i/[^/]+/.+/[^/]+"
 PREFIX = "i"
 
-_LAST = re.compile(rf"(?P<recipe>[a-z0-9][a-z0-9_,-]{{0,150}})(?:~(?P<signature>{SIGNATURE}))?\.(?P<extension>[a-z0-9]{{3,5}})")
+_LAST = re.compile(rf"(?P<recipe>[a-z0-9][a-z0-9_,-]{{0,249}})(?:~(?P<signature>{SIGNATURE}))?\.(?P<extension>[a-z0-9]{{3,5}})")
 
 answer = plain
 
@@ -67,7 +67,7 @@ def _hits(space: Namespace) -> tuple[Hit, ...]:
     start = rf"/i/{re.escape(space.name)}/{space.naming.captured}/"
     signed = rf"(?:~{SIGNATURE})?"
     writable = "|".join(form.extension for form in WRITABLE)
-    recipes = rf"{start}(?P<recipe>(?!original)[a-z0-9][a-z0-9_,-]{{0,150}}){signed}\.(?P<ext>{writable})"
+    recipes = rf"{start}(?P<recipe>(?!original)[a-z0-9][a-z0-9_,-]{{0,249}}){signed}\.(?P<ext>{writable})"
     found = [Hit(f"native {space.name}", space, recipes, (f"{directory}/$recipe.$ext",))]
     if space.originals != "forbidden":
         wish = "original(?:-scrubbed)?" if space.originals == "as-is" else "original-scrubbed"

@@ -40,8 +40,13 @@ class Crop(Operation):
             raise Refused(f"expected a crop inside {size[0]}x{size[1]}, got one that begins at {self.left},{self.top}")
         return width, height
 
+    def is_idle(self, size: Size) -> bool:
+        return not self.left and not self.top and self.outline(size) == size
+
     def apply(self, raster: Raster) -> Raster:
         width, height = self.outline(raster.size)
+        if (width, height) == raster.size:
+            return raster
         corners = self.left, self.top, self.left + width, self.top + height
         left, top, right, bottom = (round(edge) for edge in raster.inside(tuple(map(Fraction, corners))))  # type: ignore[arg-type]
         # a reduced decode may have less than one pixel for a thin crop; at the edge that pixel is the last one, not the one beyond (R5)

@@ -37,5 +37,8 @@ class Fit(Operation):
         width, height = self.outline(size)
         return max(Fraction(width, size[0]), Fraction(height, size[1]))
 
+    def is_idle(self, size: Size) -> bool:
+        return self.outline(size) == size
+
     def apply(self, raster: Raster) -> Raster:
         return raster.resized(self.outline(raster.size))

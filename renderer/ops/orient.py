@@ -47,6 +47,9 @@ class Orient(Operation):
     def outline(self, size: Size) -> Size:
         return (size[1], size[0]) if self.tag in _SIDEWAYS else size
 
+    def is_idle(self, size: Size) -> bool:
+        return self.tag not in _TURNS
+
     def apply(self, raster: Raster) -> Raster:
         turn = _TURNS.get(self.tag)
         return raster.with_image(raster.image.transpose(turn), self.outline(raster.size)) if turn is not None else raster

@@ -3,13 +3,16 @@
 A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for much less work. So a raster has two sizes: `size`, in which the operations
 count, and that of `image`, the pixels that are really there. The resampler is handed in (`picture/resample.py` is the one place that
 resamples, and stands later in the reading order).
+
+One decode serves several recipes: no operation may ever change an image in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from renderer.box import Region, Size
@@ -21,12 +24,24 @@ Resample = Callable[["Image", Size, tuple[float, float, float, float]], "Image"]
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A watermark as the configuration has it: a picture in `file`, `percent` of the rendition's width wide, `opacity` in percent, where
+    `gravity` says."""
+
+    file: Path
+    percent: int = 20
+    opacity: int = 50
+    gravity: str = "se"
+
+
+@dataclass(frozen=True)
 class Raster:
-    """`image`: the pixels; `size`: width and height in pixels of the upright picture that they stand for."""
+    """`image`: the pixels; `size`: width and height in pixels of the upright picture that they stand for; `marks`: watermarks by name."""
 
     image: Image
     size: Size
     resample: Resample
+    marks: Mapping[str, Mark] = field(default_factory=dict)
 
     def with_image(self, image: Image, size: Size | None = None) -> Raster:
         return replace(self, image=image, size=size or self.size)

@@ -42,5 +42,8 @@ class Stretch(Operation):
         width, height = self.outline(size)
         return min(Fraction(1), max(Fraction(width, size[0]), Fraction(height, size[1])))
 
+    def is_idle(self, size: Size) -> bool:
+        return self.outline(size) == size
+
     def apply(self, raster: Raster) -> Raster:
         return raster.resized(self.outline(raster.size))

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from renderer.errors import BrokenOriginal, Refused, RendererError
 from renderer.formats import Format
@@ -45,6 +45,16 @@ def reading(form: Format, limits: Limits) -> Iterator[None]:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise _unreadable(form, error) from error
+
+
+@contextmanager
+def tolerating_cuts() -> Iterator[None]:
+    """Pillow shows what is there of a file that ends too early. A switch of the whole process: for one file, and back."""
+    before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 @contextmanager

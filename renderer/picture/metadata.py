@@ -1,4 +1,4 @@
-"""What a picture says about itself besides its pixels: which way is up, and where it was taken.
+"""What a picture says about itself besides its pixels: which way is up, whose it is, and where it was taken.
 
 Nothing here loads pixels: Pillow's own `PngImageFile.getexif` would, so a PNG's eXIf chunk is looked up by hand. An orientation that
 stands only in XMP is not followed, as no browser follows it.
@@ -6,6 +6,8 @@ stands only in XMP is not followed, as no browser follows it.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import mmap
 import re
 import struct
@@ -14,13 +16,17 @@ from typing import IO
 from PIL import Image, TiffImagePlugin
 from PIL.ImageFile import ImageFile
 
-_ORIENTATION, _GPS = 0x0112, 0x8825  # EXIF 2.3: tags of the first directory
+_ORIENTATION, _NOTICE, _GPS = 0x0112, 0x8298, 0x8825  # EXIF 2.3: tags of the first directory
+_SHORT, _ASCII = 3, 2  # types of TIFF 6.0
 _GPS_VERSION = 0  # the only GPS tag that says nothing: Canon and Photoshop write it into everything
 
 # XMP in any container, and the text chunks that ImageMagick makes of EXIF. Compressed XMP is in `info`, see `_texts`.
 _GPS_WORDS = re.compile(rb"GPS(?:Latitude|Longitude|Position|Coordinates|Dest|Map)")
 _EXIF_START = re.compile(rb"Exif\x00\x00(?=II\*\x00|MM\x00\*)")
 _MOST_EXIFS = 32  # a JPEG has one, a stereo pair two; more than this is nobody's camera
+
+_MOST_NOTICE = 200  # characters; "© 2024 Somebody, Some Agency. All rights." and an address fit many times
+_NOT_IN_NOTICE = re.compile(r"[^\w .,;:&'/()@+–—·©®™-]+")  # no sign that HTML, PHP or a shell would begin with
 
 _UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, AttributeError, struct.error)
 
@@ -32,6 +38,30 @@ def orientation(image: ImageFile) -> int:
     except _UNREADABLE:
         return 1
     return tag if isinstance(tag, int) and 1 <= tag <= 8 else 1
+
+
+def copyright(image: ImageFile) -> str:
+    """Whose picture EXIF says that it is, in letters, digits and plain signs, "" where it does not say so."""
+    try:
+        text = str(_exif(image).get(_NOTICE, "")).split("\0")[0]
+    except _UNREADABLE:
+        return ""
+    with contextlib.suppress(UnicodeError):  # EXIF knows ASCII only, what is written is UTF-8, and Pillow reads Latin-1
+        text = text.encode("latin-1").decode()
+    plain = " ".join(_NOT_IN_NOTICE.sub(" ", text).split())[:_MOST_NOTICE].strip()
+    return "" if _GPS_WORDS.search(plain.encode()) else plain
+
+
+def minimal_exif(orientation: int = 1, copyright: str = "") -> bytes:
+    """An EXIF block as JPEG has it, of these tags and no others; b"" when there is nothing to say."""
+    notice = (copyright.encode() + b"\0").ljust(5, b"\0") if copyright else b""  # of four bytes it would stand in its entry
+    entries = [(_ORIENTATION, _SHORT, 1, orientation << 16)] if orientation > 1 else []
+    if notice:
+        entries.append((_NOTICE, _ASCII, len(notice), 8 + 2 + 12 * (len(entries) + 1) + 4))
+    if not entries:
+        return b""
+    directory = b"".join(struct.pack(">HHII", *entry) for entry in entries)
+    return b"Exif\0\0MM\0*" + struct.pack(">IH", 8, len(entries)) + directory + bytes(4) + notice
 
 
 def has_gps(image: ImageFile) -> bool:
@@ -82,14 +112,20 @@ def _texts(image: ImageFile) -> list[bytes]:
 def _hidden_gps(image: ImageFile) -> bool:
     """GPS that Pillow does not report: extended XMP, and the EXIF of second pictures in the same file."""
     file = _file(image)
+    if isinstance(file, io.BytesIO):
+        return _tells_gps(file.getvalue())
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if _GPS_WORDS.search(content):
+        return _tells_gps(content)
+
+
+def _tells_gps(content: bytes | mmap.mmap) -> bool:
+    if _GPS_WORDS.search(content):
+        return True
+    for count, start in enumerate(_EXIF_START.finditer(content)):
+        exif = Image.Exif()
+        exif.load(content[start.start() : start.start() + 0x10000])  # a JPEG segment is no longer
+        if count > _MOST_EXIFS or _is_located(exif):
             return True
-        for count, start in enumerate(_EXIF_START.finditer(content)):
-            exif = Image.Exif()
-            exif.load(content[start.start() : start.start() + 0x10000])  # a JPEG segment is no longer
-            if count > _MOST_EXIFS or _is_located(exif):
-                return True
     return False
 
 

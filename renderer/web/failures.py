@@ -26,6 +26,7 @@ STATUS: dict[type[RendererError], int] = {
     errors.StoreUnavailable: 503,
     errors.RenderKilled: 503,
     errors.Busy: 503,
+    errors.ConfigError: 500,  # a file that was there at the start and is gone: a watermark
 }
 
 NOT_FOUND_SECONDS = 10  # short back-pressure against one client asking for one missing original again and again
@@ -33,6 +34,7 @@ RETRY_SECONDS = 5  # where the error does not know better
 
 # What a client may know of faults that are ours: no host, bucket, path or credential.
 _DISCREET = {
+    500: "internal error",
     502: "the store of the originals answered with an error",
     503: "busy, try again",
 }

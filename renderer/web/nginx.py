@@ -139,13 +139,13 @@ def _images(config: Config) -> str:
     terms = config.terms()
     found = [hit for dialect in DIALECTS for hit in dialect.hits(terms)]
     renders = {way: f"render_{number}" for number, way in enumerate(dict.fromkeys(map(_way, found)), start=1)}
-    files = quoted_path("cache.root", config.cache.root / "files" / str(config.cache.generation))
+    files = quoted_path("cache.root", config.cache.root / "files" / config.generation())
     python = fill("python.conf", asked=fill("asked.conf"))
     return fill(
         "images.conf",
         **_host(config, "images", "access.log"),
         names=" ".join(config.hosts.images.names),
-        done="\n".join(_done(space, files, str(config.cache.generation)) for space in terms.namespaces.values()),
+        done="\n".join(_done(space, files, config.generation()) for space in terms.namespaces.values()),
         dialects="\n".join(_dialect(dialect, terms, files, renders) for dialect in DIALECTS),
         renders="\n".join(_render(config, way, name, files) for way, name in renders.items()),
         address_limits=_limits(config, herd=False),

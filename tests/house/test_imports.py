@@ -20,6 +20,8 @@ ORDER = """
 # library: the only places in renderer/ that may know it
 HOMES = {
     "PIL": ("picture", "ops"),
+    "pyvips": ("picture/resample",),
+    "pillow_heif": ("picture/opening",),
     "pebble": ("workers",),
     "boto3": ("stores/s3",),
     "botocore": ("stores/s3",),

@@ -36,7 +36,7 @@ class Making:
         self.standing.plant(file, PICTURE)
         if self.links and intent.alias:
             self.standing.plant(intent.rendition.ref.directory / intent.alias.file_name("png"), PICTURE)
-        accel = urllib.parse.quote(f"/_done/{self.standing.config.cache.generation}/{file}")
+        accel = urllib.parse.quote(f"/_done/{self.standing.config.generation()}/{file}")
         return printed(Reply(200, (("X-Onmiss", "miss"), ("X-Accel-Redirect", accel))))
 
 

@@ -28,7 +28,7 @@ class Standing:
 
     @property
     def files(self) -> Path:
-        return self.config.cache.root / "files" / str(self.config.cache.generation)
+        return self.config.cache.root / "files" / self.config.generation()
 
     @property
     def port(self) -> int:

@@ -146,7 +146,7 @@ def test_no_answer_sets_a_cookie(site: Standing) -> None:
 
 def test_what_the_renderer_made_and_lost_is_busy_and_never_absent(site: Standing) -> None:
     assert site.renderer is not None
-    before, site.renderer.answer = site.renderer.answer, lambda _: f"X-Accel-Redirect: /_done/1/{DIRECTORY}/gone.jpg\r\n\r\n"
+    before, site.renderer.answer = site.renderer.answer, lambda _: f"X-Accel-Redirect: /_done/1-pillow/{DIRECTORY}/gone.jpg\r\n\r\n"
     answered = site.ask(URL)
     site.renderer.answer = before
     assert (answered.status, answered["retry-after"], answered["cache-control"]) == (503, "1", "no-store")

@@ -80,7 +80,7 @@ def test_R17_nginxs_own_errors_are_plain_text(site: Standing, raw: bytes, status
 
 
 @pytest.mark.parametrize(
-    "url", ["/_done/1/huimages/x", "/_done/x", "/_done/", "/_error", "/_options", "/_range", "/favicon.ico", "/nginx_status"]
+    "url", ["/_done/1-pillow/huimages/x", "/_done/x", "/_done/", "/_error", "/_options", "/_range", "/favicon.ico", "/nginx_status"]
 )
 def test_what_is_nginxs_own_business_is_not_found_from_outside(site: Standing, url: str) -> None:
     answered = site.ask(url)
@@ -90,7 +90,7 @@ def test_what_is_nginxs_own_business_is_not_found_from_outside(site: Standing, u
 
 def test_a_rendition_is_not_reached_by_its_place_in_the_cache(site: Standing) -> None:
     planted = site.plant(FILE, PICTURE)
-    for url in (f"/{FILE}", f"/files/1/{FILE}", f"/_done/1/{FILE}", f"/1/{FILE}"):
+    for url in (f"/{FILE}", f"/files/1-pillow/{FILE}", f"/_done/1-pillow/{FILE}", f"/1-pillow/{FILE}"):
         assert site.ask(url).status == 404
     planted.unlink()
 
@@ -116,7 +116,7 @@ def test_a_range_beyond_the_end_is_plain_text_and_has_one_lifetime(site: Standin
     [
         pytest.param("", 503, id="says nothing"),
         pytest.param("nonsense", 503, id="talks nonsense"),
-        pytest.param("X-Accel-Redirect: /_done/1/nobody/x.jpg\r\n\r\n", 404, id="shows what nobody serves"),
+        pytest.param("X-Accel-Redirect: /_done/1-pillow/nobody/x.jpg\r\n\r\n", 404, id="shows what nobody serves"),
     ],
 )
 def test_a_renderer_that_fails_is_a_503_and_never_a_502(tmp_path: Path, answer: str, status: int) -> None:
@@ -144,7 +144,7 @@ def test_R14_no_path_leads_out_of_the_cache(site: Standing) -> None:
     spellings = [
         up.replace("/", slash).replace(".", dot) for up in ups for slash in ("/", "%2f", "%2F", "\\", "%5c") for dot in (".", "%2e", "%2E")
     ]
-    heads = ("/", f"/75x75!/{ID}/", f"/i/huimages/{ID}/", "/i/fitter/", "/_done/1/huimages/")
+    heads = ("/", f"/75x75!/{ID}/", f"/i/huimages/{ID}/", "/i/fitter/", "/_done/1-pillow/huimages/")
     for url in (head + spelling for head in heads for spelling in spellings):
         answered = site.ask(url)
         assert 400 <= answered.status < 500, url

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from renderer.box import Box, Size
-from renderer.ops import Crop, Fill, Fit, Flip, Operation, Orient, Raster, Rotate, Stretch
-from renderer.picture.resample import resample
-from tests.picture.pictures import BLUE, GREEN, QUARTERS, RED, WHITE, close, corners, pixel, quarters
+from renderer.errors import Refused
+from renderer.ops import (
+    PIPELINE,
+    Blur,
+    Crop,
+    Fill,
+    Fit,
+    Flip,
+    Mark,
+    Operation,
+    Orient,
+    Raster,
+    Rotate,
+    Sharpen,
+    Stretch,
+    Trim,
+)
+from renderer.picture.resample import resampler
+from tests.ops.rasters import MODES
+from tests.picture.pictures import BLUE, GREEN, QUARTERS, RED, WHITE, close, corners, pixel, quarters, saved
+from tests.strategies import OPERATIONS
+
+resample = resampler("pillow")
 
 TURNED = {
     2: (GREEN, RED, WHITE, BLUE),
@@ -38,6 +62,13 @@ SEEN: list[tuple[Operation, tuple[tuple[int, ...], ...]]] = [
     (Fill(Box(400, 100)), QUARTERS),
     (Stretch(Box(200, 20)), QUARTERS),
     (Stretch(Box(0, 240)), QUARTERS),
+    (Fill(Box(60, 120), "w"), (RED, RED, BLUE, BLUE)),
+    (Fill(Box(60, 120), "ne"), (GREEN, GREEN, WHITE, WHITE)),
+    (Fill(Box(160, 50), "s"), (BLUE, WHITE, BLUE, WHITE)),
+    (Fill(Box(30, 60), (Fraction(1, 10), Fraction(1, 3))), (RED, RED, BLUE, BLUE)),
+    (Trim(0), QUARTERS),
+    (Sharpen(100), QUARTERS),
+    (Blur(5), QUARTERS),
 ]
 
 
@@ -54,7 +85,7 @@ def test_the_corners_show_what_the_operation_says(operation: Operation, seen: tu
     assert done.size == operation.outline((160, 120))
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("operation", [row[0] for row in SEEN], ids=Operation.spell)
 def test_an_operation_keeps_the_mode(operation: Operation, mode: str) -> None:
     assert operation.apply(raster((160, 120), mode=mode)).image.mode == mode
@@ -92,3 +123,50 @@ def test_R5_a_crop_that_stands_over_the_edge_is_clamped() -> None:
 def test_a_region_of_a_reduced_decode_is_counted_in_its_own_pixels() -> None:
     region = tuple(map(Fraction, (100, 50, 300, 250)))
     assert raster((800, 400), 4).inside(region) == (25, 12.5, 75, 62.5)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def mark(tmp_path_factory: pytest.TempPathFactory) -> Mark:
+    return Mark(saved(Image.new("RGBA", (9, 5), (200, 10, 10, 128)), tmp_path_factory.mktemp("marks") / "own.png"))
+
+
+def small(operation: Operation) -> Operation:
+    """`operation` with a box that a test can pay for."""
+    wished = getattr(operation, "box", None)
+    return replace(operation, box=Box(wished.width % 90 or 7, wished.height % 90 or 7)) if wished else operation  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", PIPELINE, ids=lambda kind: kind.word)
+@settings(max_examples=15)
+@given(st.data(), st.tuples(st.integers(1, 30), st.integers(1, 30)), st.integers(0, 3))
+def test_no_operation_changes_the_pixels_that_it_is_given(
+    mark: Mark, kind: type[Operation], mode: str, data: st.DataObject, size: Size, turn: int
+) -> None:
+    """One decode serves several recipes. What comes out has the size announced, and a mode that can be encoded."""
+    operation = small(data.draw(OPERATIONS[kind]))
+    image = quarters(size, mode).rotate(90 * turn)
+    before = image.mode, image.size, image.tobytes(), dict(image.info)
+    marks = {str(getattr(operation, "name", "")): mark}
+    with contextlib.suppress(Refused):
+        raster = Raster(image, size, resample, marks)
+        done = operation.settled(raster).apply(raster)
+        assert all(made <= announced for made, announced in zip(done.size, operation.outline(size), strict=True))
+        assert kind is Trim or done.size == operation.outline(size)
+        assert done.image.size == done.size
+        assert done.image.mode in MODES
+        if operation.is_idle(size):
+            assert done.image.tobytes() == image.tobytes()
+    assert (image.mode, image.size, image.tobytes(), dict(image.info)) == before
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", PIPELINE, ids=lambda kind: kind.word)
+@settings(max_examples=5)
+@given(st.data())
+def test_an_operation_makes_the_same_bytes_every_time(mark: Mark, kind: type[Operation], mode: str, data: st.DataObject) -> None:
+    operation = small(data.draw(OPERATIONS[kind]))
+    marks = {str(getattr(operation, "name", "")): mark}
+    with contextlib.suppress(Refused):
+        first, second = (operation.apply(Raster(quarters((31, 22), mode), (31, 22), resample, marks)) for _ in range(2))
+        assert first.image.tobytes() == second.image.tobytes()

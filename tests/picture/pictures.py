@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ from renderer.errors import RendererError
 from renderer.formats import JPEG, Format
 from renderer.limits import Limits
 from renderer.ops import Operation
+from renderer.picture.engine import Engine
 from renderer.picture.jobs import Job, Made
 from renderer.picture.render import render_all
 from renderer.recipe import Output, Recipe
@@ -53,19 +55,48 @@ def png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def recipe(*operations: Operation, form: Format = JPEG, quality: int = 75, progressive: bool = False) -> Recipe:
-    return Recipe.of(operations, Output(form, quality if form.has_quality else 0, progressive))
+def partly_covered_webp(canvas: Size, frame: Image.Image) -> bytes:
+    """An animation of two frames like `frame` at the left top of `canvas`, without the mark that it has alpha."""
+    content = io.BytesIO()
+    frame.save(content, "WEBP", quality=90)
+    coded = content.getvalue()[12:]
+
+    def number(value: int) -> bytes:
+        return value.to_bytes(3, "little")
+
+    def chunk(kind: bytes, payload: bytes) -> bytes:
+        return kind + struct.pack("<I", len(payload)) + payload + b"\0" * (len(payload) % 2)
+
+    head = chunk(b"VP8X", bytes((2, 0, 0, 0)) + number(canvas[0] - 1) + number(canvas[1] - 1)) + chunk(b"ANIM", bytes(6))
+    shown = number(0) * 2 + number(frame.width - 1) + number(frame.height - 1) + number(100) + b"\2"
+    body = b"WEBP" + head + chunk(b"ANMF", shown + coded) * 2
+    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def outcome(original: Path, wish: Recipe, target: Path, limits: Limits | None = None) -> Made | RendererError:
-    [result] = render_all(original, [Job(wish, target)], limits or Limits())
+def recipe(
+    *operations: Operation, form: Format = JPEG, quality: int = 75, progressive: bool = False, still: bool = False
+) -> Recipe:
+    return Recipe.of(operations, Output(form, quality if form.has_quality else 0, progressive, still))
+
+
+def outcome(
+    original: Path, wish: Recipe, target: Path, limits: Limits | None = None, engine: Engine | None = None
+) -> Made | RendererError:
+    [result] = render_all(original, [Job(wish, target)], engine or Engine(limits=limits or Limits()))
     return result
 
 
-def rendered(original: Path, *operations: Operation, form: Format = JPEG, quality: int = 75, limits: Limits | None = None) -> Image.Image:
+def rendered(
+    original: Path,
+    *operations: Operation,
+    form: Format = JPEG,
+    quality: int = 75,
+    limits: Limits | None = None,
+    engine: Engine | None = None,
+) -> Image.Image:
     """The rendition as anybody would see it; its file is beside the original."""
     target = original.with_name(f"made-{len(list(original.parent.iterdir()))}.{form.extension}")
-    result = outcome(original, recipe(*operations, form=form, quality=quality), target, limits)
+    result = outcome(original, recipe(*operations, form=form, quality=quality), target, limits, engine)
     if isinstance(result, RendererError):
         raise result
     assert result.extension == form.extension

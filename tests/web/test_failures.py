@@ -30,15 +30,15 @@ SAMPLES = [
     errors.StoreSlow("archive", "no answer"),
     errors.Busy("too many wait", 2),
     errors.NoSpace("the disk is full", 10),
+    errors.ConfigError("watermarks.own.file", "expected a picture, got none"),
 ]
 IDS = [type(sample).__name__ for sample in SAMPLES]
 
 
 def test_every_error_that_a_request_can_meet_has_a_status_of_its_own_or_its_parents() -> None:
     classes = {value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, RendererError)}
-    at_start_only = {RendererError, errors.ConfigError}
-    assert classes - at_start_only == {type(sample) for sample in SAMPLES}
-    assert all(any(parent in failures.STATUS for parent in kind.__mro__) for kind in classes - at_start_only)
+    assert classes - {RendererError} == {type(sample) for sample in SAMPLES}
+    assert all(any(parent in failures.STATUS for parent in kind.__mro__) for kind in classes - {RendererError})
 
 
 @pytest.mark.parametrize("error", SAMPLES, ids=IDS)
@@ -62,6 +62,10 @@ def test_errors_come_home_from_a_render_process_as_they_left(error: RendererErro
     assert type(home) is type(error)
     assert str(home) == str(error)
     assert vars(home) == vars(error)
+
+
+def test_a_mistake_of_the_operator_is_none_of_the_clients_business() -> None:
+    assert failures.reply_to(errors.ConfigError("watermarks.own.file", "expected a picture")).body == b"internal error\n"
 
 
 def test_405_says_what_is_allowed() -> None:
