@@ -1,4 +1,7 @@
-"""`python -m bench` measures everything; `python -m bench hits|misses|memory …` measures some and leaves the other sections as they are."""
+"""`python -m bench` measures what needs no peer from elsewhere; `python -m bench hits|misses|memory|pictures|servers …` measures some.
+
+The sections of the other parts are left as they are.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import hits, machine, memory, misses
+from bench import hits, machine, memory, misses, pixels, servers
 from bench.report import Results, Section
 
 # The programs that a part needs, and the part.
@@ -16,12 +19,15 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Path], Section]]] = {
     "hits": (("nginx", "wrk"), hits.measure),
     "misses": (("nginx",), misses.measure),
     "memory": (("nginx",), memory.measure),
+    "pictures": (("node", "npm"), pixels.measure),
+    "servers": (("nginx", "node", "npm"), servers.measure),
 }
+USUAL = ("hits", "misses", "memory")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def main(arguments: list[str]) -> int:
-    wanted = arguments or list(PARTS)
+    wanted = arguments or list(USUAL)
     if unknown := [name for name in wanted if name not in PARTS]:
         print(f"bench: expected {', '.join(PARTS)} for a part, got {unknown[0]}", file=sys.stderr)
         return 2

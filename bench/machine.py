@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import __version__ as pillow_version
 
-PACKAGES = {"nginx": "nginx-light", "wrk": "wrk"}  # Debian's names
+PACKAGES = {"nginx": "nginx-light", "wrk": "wrk", "node": "nodejs", "npm": "npm"}  # Debian's names
 SBIN = ("/usr/sbin", "/usr/local/sbin")  # a normal user's PATH has none
 
 

@@ -87,9 +87,9 @@ def _hit(client: Client, path: str) -> float:
 
 
 def _engine(original: Path, job: Job, site: Site) -> float:
-    limits = site.config.limits_built()
+    engine = site.config.engine()
     began = time.perf_counter()
-    outcome = render_all(original, [job], limits)[0]
+    outcome = render_all(original, [job], engine)[0]
     spent = (time.perf_counter() - began) * 1000
     job.target.unlink()
     if not isinstance(outcome, Made):

@@ -27,9 +27,14 @@ class Photos:
     what: str
 
 
-def photos() -> Photos:
+def corpus(pattern: str) -> list[Path]:
+    """The photographs of the corpus with such names; none where it is not there."""
     folder = Path(os.environ.get("ONMISS_CORPUS") or TOP.parent / "shared/corpus") / "photos"
-    found = tuple(path.read_bytes() for path in sorted(folder.glob("*.jpg")))
+    return sorted(folder.glob(pattern))
+
+
+def photos() -> Photos:
+    found = tuple(path.read_bytes() for path in corpus("*.jpg"))
     contents = found or tuple(_drawn(size, seed) for seed, size in enumerate(DRAWN))
     sizes = sorted(_pixels(content) / 1e6 for content in contents)
     kind = "JPEG photographs" if found else "drawn pictures (there is no corpus of photographs here)"
@@ -55,7 +60,11 @@ def _pixels(content: bytes) -> int:
     return width * height
 
 
+def drawn(size: tuple[int, int], seed: int) -> Image.Image:
+    return mountains(size, seed)
+
+
 def _drawn(size: tuple[int, int], seed: int) -> bytes:
     target = io.BytesIO()
-    mountains(size, seed).save(target, "JPEG", quality=90)
+    drawn(size, seed).save(target, "JPEG", quality=90)
     return target.getvalue()

@@ -37,10 +37,14 @@ UNLIMITED = {"miss_rate": "off", "miss_connections": "off"}
 
 
 class Site:
-    """Configured by its defaults and `sections`, everything below `root`. Nothing runs until it is served."""
+    """Configured by its defaults and `sections`, everything below `root`. Nothing runs until it is served.
 
-    def __init__(self, root: Path, sections: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    `code`: the folder of the package that is run.
+    """
+
+    def __init__(self, root: Path, sections: Mapping[str, Mapping[str, Any]] | None = None, code: Path = TOP) -> None:
         root.mkdir(parents=True)
+        self._code = code
         self.root, self.port, given = root, free_port(following=2), dict(sections or {})
         hosts = {"images": {"listen": f"127.0.0.1:{self.port}"}}  # the other two follow
         tree = {**given, "hosts": hosts, "nginx": {**UNLIMITED, **given.get("nginx", {})}}
@@ -80,7 +84,7 @@ class Site:
     def rendered(self) -> Iterator[int]:
         """The renderer runs inside the block; its process number."""
         command = [sys.executable, "-m", "renderer", "serve", "--config", str(self._file), "--root", str(self.root)]
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("ONMISS_")} | {"PYTHONPATH": str(TOP)}
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("ONMISS_")} | {"PYTHONPATH": str(self._code)}
         with self.log.open("ab") as output:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ, cwd=self.root)
         try:

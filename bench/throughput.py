@@ -14,7 +14,7 @@ from bench.pictures import Photos
 from bench.report import Table, quartiles
 from bench.site import Client, Site
 from renderer.errors import RendererError
-from renderer.limits import Limits
+from renderer.picture.engine import Engine
 from renderer.picture.jobs import Job, Made
 from renderer.picture.render import render_all
 from renderer.rendition import Ref
@@ -82,9 +82,9 @@ def ask(path: str) -> None:
 
 
 def _bare(site: Site, paths: Sequence[str], pool: ProcessPoolExecutor) -> float:
-    jobs, limits = list(_jobs(site, paths)), site.config.limits_built()
+    jobs, engine = list(_jobs(site, paths)), site.config.engine()
     began = time.perf_counter()
-    for outcome in pool.map(_render, *zip(*jobs, strict=True), [limits] * len(jobs)):
+    for outcome in pool.map(_render, *zip(*jobs, strict=True), [engine] * len(jobs)):
         if not isinstance(outcome, Made):
             raise outcome
     rate = len(paths) / (time.perf_counter() - began)
@@ -100,6 +100,6 @@ def _jobs(site: Site, paths: Sequence[str]) -> Iterator[tuple[Path, Job]]:
             yield original.path, Job(rendition.recipe, site.wiring.cache.temporary())
 
 
-def _render(original: Path, job: Job, limits: Limits) -> Made | RendererError:
+def _render(original: Path, job: Job, engine: Engine) -> Made | RendererError:
     """In a bare process."""
-    return render_all(original, [job], limits)[0]
+    return render_all(original, [job], engine)[0]

@@ -196,7 +196,7 @@ class Workers:
     def _new_pool(self) -> ProcessPool:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["renderer.workers", "renderer.picture.render"])  # so that a render process is a fork, not an import
-        pool = ProcessPool(self._processes, self._max_renders, render_walls.raise_walls, (self._walls,), context)
+        pool = ProcessPool(self._processes, self._max_renders, _begin, (self._walls, self._engine.resampler), context)
         try:
             if not pool.active:  # asking starts it
                 raise _PoolBroke("it did not start")
@@ -211,6 +211,14 @@ def _scheduled(pool: ProcessPool, task: Callable[..., T], arguments: tuple[Any, 
     except RuntimeError as error:  # BrokenProcessPool is one too; another thread may have given the pool up since we looked
         raise _PoolBroke(str(error)) from error
     return future
+
+
+def _begin(walls: Walls, resampler: str) -> None:
+    """In a new render process. The resampler is loaded now, behind the walls: the first picture need not wait for it."""
+    from renderer.picture.resample import prepare
+
+    render_walls.raise_walls(walls)
+    prepare(resampler)
 
 
 def _render(original: Path, jobs: Sequence[Job], engine: Engine, cpu_seconds: int) -> list[Made | RendererError]:

@@ -16,9 +16,10 @@ from PIL import GifImagePlugin, Image, PngImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
 from renderer.box import Size
-from renderer.errors import Refused
+from renderer.errors import BrokenOriginal, Refused
 from renderer.ops import Operation, Orient, Raster
 from renderer.picture import colour
+from renderer.picture.border import reading
 from renderer.picture.decode import Decoded, Facts, source
 from renderer.picture.engine import Engine
 from renderer.picture.opening import opened
@@ -41,7 +42,7 @@ class Frames:
 
 
 def read(original: Path, facts: Facts, recipe: Recipe, engine: Engine) -> Frames:
-    """BrokenOriginal where a frame that the header promises is not there."""
+    """Refused where a later frame cannot be read: it is this recipe that cannot be made, all others show the first."""
     turn = source(facts, recipe, engine).turn
     images: list[Image.Image] = []
     ends: list[float] = [0.0]
@@ -59,11 +60,21 @@ def read(original: Path, facts: Facts, recipe: Recipe, engine: Engine) -> Frames
 def _frames(image: ImageFile, facts: Facts, engine: Engine) -> Iterator[Image.Image]:
     """Each frame, whole, as pixels of its own: the next one is painted over it."""
     for number in range(_first(image), facts.frames):
-        image.seek(number)
-        if image.size != facts.size and not engine.limits.animates(image.size, facts.frames):  # a GIF grows with its frames
-            raise Refused(f"expected frames within {facts.size[0]}x{facts.size[1]}, got one that reaches to {image.width}x{image.height}")
-        image.load()
+        try:
+            with reading(facts.form, engine.limits):
+                _show(image, number, facts, engine)
+        except BrokenOriginal as error:
+            if number == _first(image):
+                raise
+            raise Refused(f"expected {facts.frames} frames that can be read for an animation, got a broken one at {number + 1}") from error
         yield image.crop((0, 0, *facts.size))
+
+
+def _show(image: ImageFile, number: int, facts: Facts, engine: Engine) -> None:
+    image.seek(number)
+    if image.size != facts.size and not engine.limits.animates(image.size, facts.frames):  # a GIF grows with its frames
+        raise Refused(f"expected frames within {facts.size[0]}x{facts.size[1]}, got one that reaches to {image.width}x{image.height}")
+    image.load()
 
 
 def _first(image: ImageFile) -> int:

@@ -24,6 +24,8 @@ _UNUSABLE = (ImageCms.PyCMSError, OSError, ValueError, TypeError, AttributeError
 
 _GRAY_ALPHA = "gray-alpha"  # in `info`: an RGBA whose colours are all gray
 
+IMPERCEPTIBLE = 2  # of 255: what an sRGB profile with a table for its curve differs from LittleCMS's own
+
 Profile = bytes  # an ICC profile as it stood in the file, b"" for none
 
 
@@ -142,7 +144,7 @@ def _transform(profile: Profile, mode: str) -> ImageCms.ImageCmsTransform | None
     about: Any = source.profile
     if about.xcolor_space != _SPACES[mode] or about.device_class not in _CLASSES:
         return None
-    return ImageCms.buildTransform(
+    transform = ImageCms.buildTransform(
         source,
         ImageCms.createProfile("sRGB"),
         mode,
@@ -150,3 +152,19 @@ def _transform(profile: Profile, mode: str) -> ImageCms.ImageCmsTransform | None
         ImageCms.Intent.RELATIVE_COLORIMETRIC,  # with black point compensation: what browsers do
         ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
+    return None if mode == "RGB" and _is_idle(transform) else transform
+
+
+def _is_idle(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether it changes no colour to speak of, asked of those from all over: most profiles are sRGB under one name or another, and to
+    follow one takes as long as all the rest of a thumbnail."""
+    colours = probe()
+    change = ImageChops.difference(colours, ImageCms.applyTransform(colours, transform) or colours)
+    return all(most <= IMPERCEPTIBLE for _, most in change.getextrema())  # type: ignore[misc]  # of RGB: pairs
+
+
+def probe() -> Image.Image:
+    """Colours from all over RGB."""
+    levels = bytes(range(0, 256, 17))
+    colours = bytes(level for red in levels for green in levels for blue in levels for level in (red, green, blue))
+    return Image.frombytes("RGB", (256, 16), colours)

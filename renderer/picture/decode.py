@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
-from PIL import JpegImagePlugin, TiffImagePlugin
+from PIL import Image, JpegImagePlugin, TiffImagePlugin
 from PIL.ImageFile import ImageFile
 
 from renderer.box import Size
 from renderer.errors import BrokenOriginal
 from renderer.formats import Format
 from renderer.ops import Orient, Raster, are_idle, detail, outline
-from renderer.picture import colour, lighter, metadata, scale
+from renderer.picture import colour, lighter, metadata, reduced, scale
 from renderer.picture.engine import Engine
 from renderer.picture.opening import opened
 from renderer.picture.resample import resampler
@@ -31,8 +32,8 @@ class Facts:
     """What an original's header says, as far as somebody asked.
 
     `size`: width and height in pixels as Pillow loads them; `tag`: the EXIF orientation, 1 to 8, and `turns_itself` where Pillow follows it
-    while loading; `is_graphic`: it is drawn, not photographed; `frames`: 1 for a still; `is_plain`: its pixels need no conversion to be
-    shown; `notice`: of its copyright.
+    while loading; `is_graphic`: it is drawn, not photographed; `is_reducible`: it can be decoded smaller than it is; `frames`: 1 for a
+    still; `is_plain`: its pixels need no conversion to be shown; `notice`: of its copyright.
     """
 
     form: Format
@@ -40,6 +41,7 @@ class Facts:
     tag: int
     turns_itself: bool
     is_graphic: bool = False
+    is_reducible: bool = False
     frames: int = 1
     is_plain: bool = False
     notice: str = ""
@@ -71,7 +73,7 @@ class Facts:
 class Source:
     """Which raster a recipe is made from: decoded at one by `denominator`, and turned."""
 
-    denominator: int
+    denominator: Fraction
     turn: Orient
 
 
@@ -83,10 +85,10 @@ class Decoded:
     profile: colour.Profile
 
 
-def facts_of(form: Format, image: ImageFile, recipes: Sequence[Recipe]) -> Facts:
+def facts_of(form: Format, image: ImageFile, recipes: Sequence[Recipe], engine: Engine) -> Facts:
     """What `recipes` have to know: what takes time and matters to none of them is not looked at."""
     itself = isinstance(image, TiffImagePlugin.TiffImageFile)
-    facts = Facts(form, image.size, metadata.orientation(image), itself, is_graphic=image.mode in ("1", "P", "PA"))
+    facts = Facts(form, image.size, metadata.orientation(image), itself, image.mode in ("1", "P", "PA"), _is_reducible(form, image, engine))
     if any(recipe.output.format.moves for recipe in recipes):
         facts = replace(facts, frames=frames_of(form, image))
     if any(recipe.output.keeps_copyright for recipe in recipes):
@@ -94,6 +96,10 @@ def facts_of(form: Format, image: ImageFile, recipes: Sequence[Recipe]) -> Facts
     if any(facts._keeps(recipe) for recipe in recipes):
         facts = replace(facts, is_plain=lighter.is_plain(form, image))
     return facts
+
+
+def _is_reducible(form: Format, image: ImageFile, engine: Engine) -> bool:
+    return isinstance(image, JpegImagePlugin.JpegImageFile) or (engine.resampler == "vips" and reduced.is_reducible(form, image))
 
 
 def frames_of(form: Format, image: ImageFile) -> int:
@@ -106,27 +112,32 @@ def source(facts: Facts, recipe: Recipe, engine: Engine) -> Source:
     turn = facts.turn(recipe)
     upright = turn.outline(facts.size)
     engine.limits.judge_canvas(outline(recipe.operations, upright), recipe.output.format)
-    return Source(scale.denominator(detail(recipe.operations, upright)), turn)
+    wanted = detail(recipe.operations, upright)
+    return Source(scale.denominator(facts.form, wanted) if facts.is_reducible else Fraction(1), turn)
 
 
 def decode(original: Path, wanted: Source, engine: Engine) -> Decoded:
     """The first frame, upright."""
     with opened(original, engine) as (form, image):
         size = image.size
-        _reduce(image, wanted.denominator)
-        reduced = image.size
-        image.load()
-        if image.width * image.height != reduced[0] * reduced[1]:  # an icon's directory may lie about its entries
-            raise BrokenOriginal(f"{form.pillow} data whose header says {size[0]}x{size[1]} and whose pixels do not")
-        pixels, profile = colour.workable(image)
+        pixels, profile = colour.workable(_loaded(original, form, image, wanted.denominator))
         if pixels.mode in ("LA", "RGBA") and not colour.is_seen_through(pixels):  # it would cost every later step a third more
             pixels = pixels.convert(pixels.mode.removesuffix("A"))
-        nominal = size if reduced != size else image.size
+        nominal = size if wanted.denominator > 1 else pixels.size
         raster = Raster(pixels, nominal, resampler(engine.resampler), engine.marks)
         return Decoded(wanted.turn.apply(raster), profile)
 
 
-def _reduce(image: ImageFile, denominator: int) -> None:
-    """Let libjpeg leave out what is not shown; all other formats decode whole."""
-    if denominator > 1 and isinstance(image, JpegImagePlugin.JpegImageFile):
-        image.draft(None, (max(1, image.width // denominator), max(1, image.height // denominator)))
+def _loaded(original: Path, form: Format, image: ImageFile, denominator: Fraction) -> Image.Image:
+    """The pixels of the first frame, at one by `denominator` or, where a decoder leaves that, larger."""
+    if denominator > 1 and not isinstance(image, JpegImagePlugin.JpegImageFile):
+        made = reduced.read(original, form, image, denominator)
+        if made is not None:
+            return made
+    elif denominator > 1:
+        image.draft(None, (max(1, int(image.width / denominator)), max(1, int(image.height / denominator))))
+    promised = image.size
+    image.load()
+    if image.width * image.height != promised[0] * promised[1]:  # an icon's directory may lie about its entries
+        raise BrokenOriginal(f"{form.pillow} data whose header says {promised[0]}x{promised[1]} and whose pixels do not")
+    return image

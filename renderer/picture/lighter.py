@@ -18,7 +18,6 @@ from renderer.picture import colour
 from renderer.picture.scrub import FILTERS, jpeg, scrubbed
 
 _SHOWN_BY_BROWSERS = ("L", "RGB")  # modes of JPEGs: four inks are not
-_MOST_DIFFERENCE = 2  # of 255: what an sRGB profile with a table for its curve differs from LittleCMS's own, and no eye sees
 
 
 def is_plain(form: Format, image: Image.Image) -> bool:
@@ -44,13 +43,11 @@ def lighter(original: Path, form: Format, encoded: bytes, exif: bytes) -> bytes:
 def _is_srgb(profile: colour.Profile) -> bool:
     """Whether to follow `profile` changes no colour and no gray, asked of those from all over; a broken one changes none."""
     changes = (ImageChops.difference(probe, colour.to_srgb(probe, profile)) for probe in _probes())
-    return all(_largest(band) <= _MOST_DIFFERENCE for change in changes for band in change.split())
+    return all(_largest(band) <= colour.IMPERCEPTIBLE for change in changes for band in change.split())
 
 
 def _probes() -> tuple[Image.Image, Image.Image]:
-    levels = bytes(range(0, 256, 17))
-    colours = bytes(level for red in levels for green in levels for blue in levels for level in (red, green, blue))
-    return Image.frombytes("RGB", (256, 16), colours), Image.frombytes("L", (256, 1), bytes(range(256)))
+    return colour.probe(), Image.frombytes("L", (256, 1), bytes(range(256)))
 
 
 def _largest(band: Image.Image) -> int:

@@ -39,7 +39,7 @@ def render_all(original: Path, jobs: Sequence[Job], engine: Engine, budget_secon
 def read_header(original: Path, engine: Engine) -> Header:
     """What the header says; BrokenOriginal or Refused where rendering would say so at once."""
     with opened(original, engine) as (form, image):
-        facts = facts_of(form, image, ())
+        facts = facts_of(form, image, (), engine)
         width, height = facts.turn().outline(facts.size)
         return Header(form, width, height, frames_of(form, image), metadata.has_gps(image))
 

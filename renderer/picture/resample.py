@@ -11,8 +11,6 @@ only pixels that are in memory: all its loaders are locked.
 from __future__ import annotations
 
 import ctypes
-import functools
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from renderer.box import Size
+from renderer.picture.vips import library
 
 if TYPE_CHECKING:
     from renderer.ops.raster import Resample
@@ -57,7 +56,7 @@ def missing(name: str) -> str:
 def prepare(name: str) -> None:
     """Load what the engine needs, before walls go up or a picture waits; without it the first picture does."""
     if name == "vips":
-        _vips()
+        library()
 
 
 def _by_pillow(image: Image.Image, target: Size, box: Area) -> Image.Image:
@@ -181,11 +180,11 @@ def _pixels(image: Image.Image) -> Any:
     image.load()
     bands = 1 if image.mode == "L" else 4
     try:
-        return _vips().Image.new_from_memory(_borrowed(image, bands), image.width, image.height, bands, "uchar")
+        return library().Image.new_from_memory(_borrowed(image, bands), image.width, image.height, bands, "uchar")
     except ValueError:  # more than one block: Pillow's PILLOW_BLOCK_SIZE
         rows = max(1, _STRIP_BYTES // (image.width * bands))
         strips = [image.crop((0, top, image.width, min(top + rows, image.height))) for top in range(0, image.height, rows)]
-        return _vips().Image.arrayjoin([_pixels(strip) for strip in strips], across=1)
+        return library().Image.arrayjoin([_pixels(strip) for strip in strips], across=1)
 
 
 class _ArrowArray(ctypes.Structure):
@@ -216,19 +215,6 @@ def _borrowed(image: Image.Image, bands: int) -> Any:
 _pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _pointer.restype = ctypes.c_void_p
 _pointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-
-
-@functools.cache
-def _vips() -> Any:
-    """libvips, in this process for the first time: one thread, no memory of what was, nothing that reads a file."""
-    os.environ["VIPS_CONCURRENCY"] = "1"  # it counts the cores while it is loaded; a render process is one of as many
-    import pyvips
-
-    pyvips.cache_set_max(0)
-    pyvips.block_untrusted_set(True)
-    for family in ("VipsForeignLoad", "VipsForeignSave"):
-        pyvips.operation_block_set(family, True)
-    return pyvips
 
 
 _ENGINES: dict[str, Callable[[Image.Image, Size, Area], Image.Image]] = {"pillow": _by_pillow, "vips": _by_vips}

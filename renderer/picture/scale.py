@@ -1,17 +1,30 @@
-"""How much of a JPEG is decoded: at 1/1, 1/2, 1/4 or 1/8 of its size, a function of the original and the recipe alone."""
+"""At which fraction of its size an original is decoded: a function of the original and the recipe alone."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-# How much larger than the result a decode at one by each of these stays. libjpeg's small IDCTs are no Lanczos, so that spare pixels look
-# better; and they cost little at 1/4 instead of 1/8, and much in a whole decode instead of 1/2: the Huffman codes, most of the work, have
-# to be read for either. Of 13 photographs fitted into 160, 320, 640 and 1280, with libvips, CPU time against sharp's (geometric mean), and
-# the SSIM at the size where it is the worst compared to libvips' own thumbnails:
+from renderer.formats import JPEG, PNG, WEBP, Format
+
+# Format to denominators, each with how much larger than the result a decode at one by it stays.
+#
+# JPEG: what Pillow offers of libjpeg's n/8. Its small IDCTs are no Lanczos, so that spare pixels look better; and they cost little at 1/4
+# instead of 1/8, and much in a whole decode instead of 1/2: the Huffman codes, most of the work, have to be read for either. Of 13
+# photographs fitted into 160, 320, 640 and 1280, with libvips, CPU time against sharp's (geometric mean), and the SSIM at the size where it
+# is the worst compared to libvips' own thumbnails:
 #   1: 0.72 (-.0161)   1.25: 0.75 (-.0054)   1.5: 0.76 (-.0010)   2: 0.80 (-.0006)   2.5: 0.86 (+.0008)   these: 0.78 (+.0000)
-SPARES = ((8, Fraction(5, 2)), (4, Fraction(2)), (2, Fraction(5, 4)))
+# PNG: averages of so many pixels a side, which nobody sees in a result that is half as large. WebP: libwebp scales by anything; finer steps
+# would leave recipes nothing to share.
+SPARES: dict[str, tuple[tuple[Fraction, Fraction], ...]] = {
+    form.name: tuple((Fraction(denominator), Fraction(spare)) for denominator, spare in pairs)
+    for form, pairs in (
+        (JPEG, ((8, "5/2"), (4, 2), (2, "5/4"))),
+        (PNG, ((16, "5/2"), (12, "5/2"), (8, "5/2"), (6, "5/2"), (4, "5/2"), (3, "5/2"), (2, 2))),
+        (WEBP, ((16, 1), (12, 1), (8, 1), (6, "5/4"), (4, "5/4"), (3, "5/4"), ("5/2", "5/4"), (2, "5/4"), ("3/2", "5/4"))),
+    )
+}
 
 
-def denominator(wanted: Fraction) -> int:
-    """1, 2, 4 or 8: a picture of which the operations show `wanted` (a scale up to 1) is decoded at one by this."""
-    return next((each for each, spare in SPARES if wanted * spare * each <= 1), 1)
+def denominator(form: Format, wanted: Fraction) -> Fraction:
+    """1 or more: a picture of which the operations show `wanted` (a scale up to 1) is decoded at one by this."""
+    return next((each for each, spare in SPARES[form.name] if wanted * spare * each <= 1), Fraction(1))

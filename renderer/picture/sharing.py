@@ -26,7 +26,7 @@ class Shared:
     @cached_property
     def facts(self) -> Facts:
         with opened(self.original, self.engine) as (form, image):
-            return facts_of(form, image, self._recipes)
+            return facts_of(form, image, self._recipes, self.engine)
 
     @contextmanager
     def decoded(self, recipe: Recipe) -> Iterator[Decoded]:

@@ -31,7 +31,7 @@ def copy(original: Path, target: Path, scrubbed: bool, engine: Engine) -> tuple[
                 return form, file.write(content)
     with original.open("rb") as source:
         found = sniff(source.read(HEAD_BYTES))
-        if found is None:
+        if found is None or not engine.reads(found):
             raise BrokenOriginal("bytes that begin like no format that we read")
         source.seek(0)
         with created(target) as file:

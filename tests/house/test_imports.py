@@ -20,7 +20,7 @@ ORDER = """
 # library: the only places in renderer/ that may know it
 HOMES = {
     "PIL": ("picture", "ops"),
-    "pyvips": ("picture/resample",),
+    "pyvips": ("picture/vips",),
     "pillow_heif": ("picture/opening",),
     "pebble": ("workers",),
     "boto3": ("stores/s3",),

@@ -239,13 +239,24 @@ def test_ten_thousand_frames_are_shown_as_one(tmp_path: Path) -> None:
     assert len(found.pictures) == 1
 
 
-@pytest.mark.parametrize("suffix", ["webp", "png", "gif"])
-def test_an_animation_that_ends_too_early_is_broken(tmp_path: Path, suffix: str) -> None:
-    original = animated(drawn(12), tmp_path / f"original.{suffix}", [50] * 12)
-    content = original.read_bytes()
-    original.write_bytes(content[: len(content) * 2 // 3])
-    with pytest.raises(BrokenOriginal):
+@pytest.mark.parametrize("suffix", ["png", "gif"])
+def test_an_animation_that_ends_too_early_is_refused_and_its_first_frame_is_not(tmp_path: Path, suffix: str) -> None:
+    """It must not be held against the original: all that show the first frame of it can be made."""
+    original = cut_short(tmp_path / f"original.{suffix}")
+    with pytest.raises(Refused, match="frames that can be read"):
         moved(original)
+    assert len(moved(original, form=JPEG).pictures) == 1
+
+
+def test_a_webp_that_ends_too_early_is_broken(tmp_path: Path) -> None:
+    with pytest.raises(BrokenOriginal):
+        moved(cut_short(tmp_path / "original.webp"))
+
+
+def cut_short(original: Path) -> Path:
+    content = animated(drawn(12), original, [50] * 12).read_bytes()
+    original.write_bytes(content[: len(content) * 2 // 3])
+    return original
 
 
 def test_a_frame_beyond_the_canvas_is_cut(tmp_path: Path) -> None:

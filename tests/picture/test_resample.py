@@ -255,8 +255,8 @@ for load in (pyvips.Image.new_from_file, lambda name: pyvips.Image.new_from_buff
 
 
 def test_libvips_has_one_thread_and_no_memory_and_reads_no_file(tmp_path: Path) -> None:
-    picture((30, 20)).save(tmp_path / "picture.png")
-    command = [sys.executable, "-c", LOCKED, str(tmp_path / "picture.png")]
+    picture((30, 20)).save(tmp_path / "picture.jpg")
+    command = [sys.executable, "-c", LOCKED, str(tmp_path / "picture.jpg")]
     found = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["1", "0", "refused", "refused"]
 
