@@ -111,9 +111,11 @@ def source(facts: Facts, recipe: Recipe, engine: Engine) -> Source:
     """The raster that `recipe` is made from; Refused for a canvas beyond the limits."""
     turn = facts.turn(recipe)
     upright = turn.outline(facts.size)
-    engine.limits.judge_canvas(outline(recipe.operations, upright), recipe.output.format)
+    shown = outline(recipe.operations, upright)
+    engine.limits.judge_canvas(shown, recipe.output.format)
     wanted = detail(recipe.operations, upright)
-    return Source(scale.denominator(facts.form, wanted) if facts.is_reducible else Fraction(1), turn)
+    is_all = all(abs(there - here * wanted) < 1 for here, there in zip(upright, shown, strict=True))
+    return Source(scale.denominator(facts.form, wanted, is_all) if facts.is_reducible else Fraction(1), turn)
 
 
 def decode(original: Path, wanted: Source, engine: Engine) -> Decoded:
