@@ -16,9 +16,9 @@ SOAK = os.environ.get("ONMISS_SOAK") == "1"
 CASES = 5000 if SOAK else 320
 
 
-@pytest.fixture
-def workers() -> Iterator[Workers]:
-    workers = Workers(Engine(), processes=1, seconds=5, max_renders=1_000_000)  # a new process would be the slowest of all
+@pytest.fixture(params=["pillow", "vips"])
+def workers(request: pytest.FixtureRequest) -> Iterator[Workers]:
+    workers = Workers(Engine(resampler=request.param), processes=1, seconds=5, max_renders=10**6)  # a new process takes longest
     workers.start()
     yield workers
     workers.stop(3)

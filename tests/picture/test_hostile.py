@@ -21,9 +21,9 @@ from tests.picture.pictures import QUARTERS, corners, quarters, recipe, saved
 SECONDS, MOST_KILLS = 2, 5
 
 
-@pytest.fixture
-def workers() -> Iterator[Workers]:
-    workers = Workers(Engine(), processes=1, seconds=SECONDS)
+@pytest.fixture(params=["pillow", "vips"])
+def workers(request: pytest.FixtureRequest) -> Iterator[Workers]:
+    workers = Workers(Engine(resampler=request.param), processes=1, seconds=SECONDS)
     workers.start()
     yield workers
     workers.stop(3)
