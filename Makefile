@@ -56,7 +56,7 @@ golden: ## write the golden outputs anew, to be read before they are committed
 
 contact-sheet: ## every picture of the corpus, or of PICTURES=DIR, on one HTML page below ./contact-sheet
 	@scripts/bootstrap test
-	@$(BIN)/python scripts/contact_sheet.py $(PICTURES) -o contact-sheet
+	@$(BIN)/python scripts/contact_sheet.py $(if $(strip $(PICTURES)),"$(patsubst ~/%,$(HOME)/%,$(PICTURES))") -o contact-sheet
 
 clean: ## remove what was built; pictures and cache under $(ROOT) stay
 	rm -rf .venv build dist contact-sheet .features.json .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

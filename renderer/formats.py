@@ -10,7 +10,7 @@ class Format:
     """One file format. `extension` is the one that we write; `extensions` are those that a name may carry.
 
     `slow`: to encode it costs a quarter of a second and more for a megapixel, a hundred times a JPEG. `moves`: it can hold an animation.
-    `optional`: it is read only where the configuration says so.
+    `is_mute`: it has no place for a copyright notice. `optional`: it is read only where the configuration says so.
     """
 
     name: str
@@ -22,13 +22,14 @@ class Format:
     has_quality: bool = False
     slow: bool = False
     moves: bool = False
+    is_mute: bool = False
     optional: bool = False
 
 
 JPEG = Format("jpeg", "jpg", ("jpg", "jpeg"), "image/jpeg", "JPEG", has_quality=True)
 PNG = Format("png", "png", ("png",), "image/png", "PNG", slow=True, moves=True)
 WEBP = Format("webp", "webp", ("webp",), "image/webp", "WEBP", has_quality=True, moves=True)
-GIF = Format("gif", "gif", ("gif",), "image/gif", "GIF", slow=True, moves=True)
+GIF = Format("gif", "gif", ("gif",), "image/gif", "GIF", slow=True, moves=True, is_mute=True)
 AVIF = Format("avif", "avif", ("avif",), "image/avif", "AVIF", has_quality=True, slow=True, moves=True)
 TIFF = Format("tiff", "tif", ("tif", "tiff"), "image/tiff", "TIFF", writable=False)
 BMP = Format("bmp", "bmp", ("bmp",), "image/bmp", "BMP", writable=False)

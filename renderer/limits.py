@@ -29,7 +29,7 @@ class Limits:
     max_side_out: int = 8192
     max_pixels_out: int = 40_000_000
     max_pixels_slow: int = 12_000_000
-    max_pixels_frames: int = 30_000_000
+    max_pixels_frames: int = 20_000_000
     sizes: Mapping[str, frozenset[tuple[Operation, ...]]] = field(default_factory=dict)
     marks: frozenset[str] = frozenset()
 
@@ -61,12 +61,13 @@ class Limits:
         """The one final check on what is about to be made, whatever path led there (R9)."""
         if not self._fits(size, form):
             raise Refused(f"expected at most {self._most_out(form)} for a rendition in {form.name}, got {size[0]}x{size[1]}")
-        if frames > 1 and not self.animates(size, frames):
-            raise Refused(f"expected at most {self.max_pixels_frames} pixels for all frames, got {frames} of {size[0]}x{size[1]}")
+        if frames > 1 and not self.animates(size, frames, form):
+            raise Refused(f"expected fewer pixels for all frames of an animation in {form.name}, got {frames} of {size[0]}x{size[1]}")
 
-    def animates(self, size: Size, frames: int) -> bool:
-        """Whether an animation of `frames` of `size` is worth its cost."""
-        return max(size[0] * size[1], LEAST_FRAME_PIXELS) * frames <= self.max_pixels_frames
+    def animates(self, size: Size, frames: int, form: Format | None = None) -> bool:
+        """Whether an animation of `frames` of `size` is worth its cost: to read it, or to write it in `form`."""
+        most = min(self.max_pixels_frames, self.max_pixels_slow) if form and form.slow else self.max_pixels_frames
+        return max(size[0] * size[1], LEAST_FRAME_PIXELS) * frames <= most
 
     def _fits(self, size: Size, form: Format) -> bool:
         return max(size) <= self.max_side_out and size[0] * size[1] <= self._pixels(form)

@@ -57,7 +57,9 @@ _OUTPUT = re.compile(r"(?:q(?P<quality>[0-9]{1,3}))?(?P<p>p?)(?P<s>s?)(?P<k>k?)"
 
 def _can(form: Format, match: re.Match[str]) -> bool:
     """Whether `form` has what was asked for, and whether what it must have was said."""
-    return bool(match["quality"]) == form.has_quality and (form is JPEG or not match["p"]) and (form.moves or not match["s"])
+    if (match["p"] and form is not JPEG) or (match["s"] and not form.moves) or (match["k"] and form.is_mute):
+        return False
+    return bool(match["quality"]) == form.has_quality
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,11 @@ class Qualities:
 
     def output(self, form: Format) -> Output:
         quality = dict(self.by_format).get(form.name, 75) if form.has_quality else 0
-        return Output(form, quality, self.progressive and form is JPEG, keeps_copyright=self.keeps_copyright)
+        return self.completed(Output(form, quality, self.progressive and form is JPEG))
 
     def completed(self, output: Output) -> Output:
         """`output`, which a wish names, with what holds for every recipe."""
-        return replace(output, keeps_copyright=output.keeps_copyright or self.keeps_copyright)
+        return replace(output, keeps_copyright=output.keeps_copyright or (self.keeps_copyright and not output.format.is_mute))
 
 
 def parse_recipe(text: str, extension: str, qualities: Qualities) -> Recipe | Untouched:

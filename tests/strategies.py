@@ -71,7 +71,7 @@ def _outputs(form: Format) -> st.SearchStrategy[Output]:
         qualities if form.has_quality else st.just(0),
         progressive=yes_or_no if form is JPEG else no,
         still=yes_or_no if form.moves else no,
-        keeps_copyright=yes_or_no,
+        keeps_copyright=no if form.is_mute else yes_or_no,
     )
 
 

@@ -16,10 +16,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from renderer.box import Box
 from renderer.cli import FAILED
 from renderer.config import Config
 from renderer.errors import RendererError
+from renderer.formats import PNG
+from renderer.ops import Stretch, Watermark
 from renderer.picture import codecs
+from renderer.picture.jobs import Job
+from renderer.recipe import Output, Recipe
 from renderer.web.serve import make_socket_directory
 from renderer.web.supervisor import find_program
 from renderer.wiring import Wiring
@@ -39,7 +44,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     wiring = Wiring(config)
     sections = (
         ("programs", _programs(config)),
-        ("codecs", _codecs()),
+        ("codecs", _codecs(config)),
         ("directories", _directories(config)),
         ("stores", _stores(wiring)),
         ("render processes", _render_processes(wiring)),
@@ -70,7 +75,8 @@ def _programs(config: Config) -> Iterator[Finding]:
         yield sentence, True
 
 
-def _codecs() -> Iterator[Finding]:
+def _codecs(config: Config) -> Iterator[Finding]:
+    yield f"pictures are resampled by {config.render.resampler}", True
     versions = codecs.versions()
     for name, version in versions.items():
         floor = PILLOW_FLOOR if name == "pillow" else CODEC_FLOORS.get(name)
@@ -124,8 +130,17 @@ def _render_processes(wiring: Wiring) -> Iterator[Finding]:
             yield f"none answers: {error}", False
         else:
             yield f"{wiring.config.render.count()} to run; one read a {header.width}x{header.height} {header.format.name}", True
+            yield from _watermarks(wiring, sample)
         finally:
             wiring.workers.stop(1)
+
+
+def _watermarks(wiring: Wiring, sample: Path) -> Iterator[Finding]:
+    """Each drawn once: what cannot be drawn is 500 to whoever asks for it."""
+    for name in wiring.config.watermarks:
+        job = Job(Recipe.of([Stretch(Box(100, 100)), Watermark(name)], Output(PNG)), sample.with_name(f"{name}.png"))
+        [made] = wiring.workers.render(sample, [job])
+        yield f"watermark {name}: {made if isinstance(made, RendererError) else 'can be drawn'}", not isinstance(made, RendererError)
 
 
 def version_of(text: str) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from renderer.config.values import split_listen
 from renderer.dialects import huimages, native
 from renderer.errors import BadRequest, ConfigError
 from renderer.fields import shown
-from renderer.ops import Operation
+from renderer.ops import Operation, Watermark
 from renderer.picture.resample import missing
 from renderer.recipe import WHOLE, Qualities, Recipe, parse_recipe
 
@@ -41,8 +41,8 @@ def operations_of(text: str) -> tuple[Operation, ...]:
     """The operations that an allowed size stands for: `150x150`, `75x75!`, `thumb`, `rotate-90_fit-75x75`; BadRequest for anything else."""
     if text in huimages.SIZE_NAMES or re.fullmatch(r"[0-9]+x[0-9]+!?", text):
         return (huimages.operation_of(text),)
-    recipe = parse_recipe(text, "png", Qualities())  # a format without a quality: only operations can be spelled
-    if not isinstance(recipe, Recipe) or text == WHOLE:
+    recipe = parse_recipe(text, "png", Qualities())  # a format without a quality
+    if not isinstance(recipe, Recipe) or text == WHOLE or recipe.spell_operations() != text:
         raise BadRequest(f"expected WIDTHxHEIGHT, WIDTHxHEIGHT!, a size name or operations for a size, got {shown(text)}")
     return recipe.operations
 
@@ -96,9 +96,13 @@ def _sizes(config: Config) -> Iterator[ConfigError]:
             yield ConfigError(f"limits.sizes.{name}", "expected the name of a namespace", similar(name, config.namespaces))
         for position, text in enumerate(texts):
             try:
-                operations_of(text)
+                marks = [operation.name for operation in operations_of(text) if isinstance(operation, Watermark)]
             except BadRequest as error:
                 yield ConfigError(f"limits.sizes.{name}.{position}", str(error))
+                continue
+            for mark in set(marks) - set(config.watermarks):
+                problem = f"expected a configured watermark, got {shown(mark)}"
+                yield ConfigError(f"limits.sizes.{name}.{position}", problem, similar(mark, config.watermarks))
 
 
 def _rendering(config: Config) -> Iterator[ConfigError]:
@@ -111,7 +115,8 @@ def _rendering(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("render.accept", "expected pillow-heif to be installed for heic, found none", "pip install 'onmiss[heif]'")
     for name, mark in config.watermarks.items():
         if not mark.file.is_file():
-            yield ConfigError(f"watermarks.{name}.file", f"expected a picture, found none at {mark.file}")
+            problem = f"expected a picture, found no file at {mark.file}"
+            yield ConfigError(f"watermarks.{name}.file", problem, "give an absolute path, or one below the root")
 
 
 def _hosts(config: Config) -> Iterator[ConfigError]:

@@ -51,10 +51,10 @@ class LimitsSection(Section):
         default=12_000_000, ge=1, description="The same for PNG, GIF and AVIF, which cost a hundred times the time of a JPEG to encode."
     )
     max_pixels_frames: Count = Field(
-        default=30_000_000,
+        default=20_000_000,
         ge=1,
-        description="Most frames times pixels of an animation, of the original and of the rendition; beyond it the first frame is shown. "
-        "At the default a render takes a few seconds at most.",
+        description="Most frames times pixels of an animation, of the original and of the rendition; beyond it, or beyond max_pixels_slow in "
+        "a slow format, the first frame is shown. After a change raise cache.generation.",
     )
     sizes: dict[str, list[str]] = Field(
         default_factory=dict,
@@ -132,9 +132,9 @@ MarkName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,30}$")]
 
 class WatermarkSettings(Section):
     file: Placed = Field(description="A picture, PNG with alpha at best. Never change it under the same name: renditions are made once.")
-    percent: Count = Field(default=20, ge=1, le=100, description="Its width in percent of the rendition's.")
-    opacity: Count = Field(default=50, ge=1, le=100, description="How much it covers, in percent.")
-    gravity: Gravity = Field(default="se", description="Where it stands: c for the centre, or a side or corner as on a map.")
+    percent: Count = Field(default=20, ge=1, le=100, description="Its width in percent of the rendition's. After a change raise cache.generation.")
+    opacity: Count = Field(default=50, ge=1, le=100, description="How much it covers, in percent; likewise.")
+    gravity: Gravity = Field(default="se", description="Where it stands: c for the centre, or a side or corner as on a map; likewise.")
 
 
 ServerName = Annotated[str, StringConstraints(pattern=r"^(_|(\*\.)?[A-Za-z0-9.-]+)$", max_length=253)]

@@ -43,7 +43,19 @@ class Sharpen(Operation):
         whole = 100 * _WEIGHT
         kernel = [-self.percent * weight for weight in _MASK]
         kernel[len(kernel) // 2] += whole + self.percent * _WEIGHT
-        return colours.filter(ImageFilter.Kernel((3, 3), kernel, whole))
+        return _framed(colours).filter(ImageFilter.Kernel((3, 3), kernel, whole)).crop((1, 1, colours.width + 1, colours.height + 1))
+
+
+def _framed(image: Image.Image) -> Image.Image:
+    """`image` with its outermost pixels once more around it: Pillow's kernels leave those alone."""
+    width, height = image.size
+    framed = Image.new(image.mode, (width + 2, height + 2))
+    framed.paste(image, (1, 1))
+    framed.paste(framed.crop((1, 1, width + 1, 2)), (1, 0))
+    framed.paste(framed.crop((1, height, width + 1, height + 1)), (1, height + 1))
+    framed.paste(framed.crop((1, 0, 2, height + 2)), (0, 0))
+    framed.paste(framed.crop((width, 0, width + 1, height + 2)), (width + 1, 0))
+    return framed
 
 
 def _filled_in(image: Image.Image) -> Image.Image:

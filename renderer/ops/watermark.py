@@ -22,6 +22,7 @@ from renderer.ops.raster import Mark, Raster, Resample
 MOST_LETTERS = 30
 _LETTERS = frozenset(string.ascii_lowercase + string.digits)
 _FORMATS = tuple(form.pillow for form in (PNG, WEBP, JPEG))
+_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 _UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -50,7 +51,7 @@ class Watermark(Operation):
         try:
             stamp = _stamp(mark, raster.image.size, raster.resample)
         except _UNREADABLE as error:  # an operator's mistake, and no fault of the original
-            problem = f"expected a PNG, WebP or JPEG file that can be read, got {type(error).__name__}"
+            problem = f"expected a PNG, WebP or JPEG file of 8 bits that can be read, got {type(error).__name__}"
             raise ConfigError(f"watermarks.{self.name}.file", problem, "look at the file and its permissions") from error
         return raster.with_image(_stamped(raster.image, stamp, boxes.placed(stamp.size, raster.image.size, GRAVITIES[mark.gravity])))
 
@@ -67,6 +68,8 @@ def _stamp(mark: Mark, size: Size, resample: Resample) -> Image.Image:
 def _loaded(file: Path, modified: int, length: int) -> Image.Image:
     """LA where the file is gray, else RGBA. `modified` (nanoseconds) and `length` (bytes) tell versions apart."""
     with Image.open(file, formats=_FORMATS) as image:
+        if image.mode not in _MODES:
+            raise ValueError(f"expected a picture of 8 bits in gray or RGB, got {image.mode}")
         return image.convert("LA" if image.mode in ("1", "L", "LA") else "RGBA")
 
 

@@ -58,7 +58,7 @@ class Facts:
         if self.frames == 1 or not recipe.output.format.moves or recipe.output.still:
             return False
         shown = outline(recipe.operations, self.turn(recipe).outline(self.size))
-        return engine.limits.animates(self.size, self.frames) and engine.limits.animates(shown, self.frames)
+        return engine.limits.animates(self.size, self.frames) and engine.limits.animates(shown, self.frames, recipe.output.format)
 
     def is_shown_by(self, recipe: Recipe, engine: Engine) -> bool:
         """Whether `recipe` asks for nothing but the original in its own format, all of it and upright as it is."""

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from renderer.cli import COMMANDS
+from renderer.config import Config
 from tests.e2e.site import jpeg
 from tests.e2e.test_up import onmiss
 from tests.servers import find_program
@@ -216,6 +217,16 @@ def test_R3_R25_doctor_prints_versions_and_touches_everything(root: Path) -> Non
     assert "Traceback" not in seen.stderr
 
 
+def test_doctor_draws_every_watermark(root: Path, tmp_path: Path) -> None:
+    Image.new("RGBA", (9, 9), "red").save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_text("no picture")
+    marks = {f"ONMISS_WATERMARKS__{name.upper()}__FILE": str(tmp_path / f"{name}.png") for name in ("good", "bad")}
+    seen = onmiss(root, "doctor", environ=marks)
+    assert "ok   watermark good: can be drawn" in seen.stdout
+    assert "FAIL watermark bad: watermarks.bad.file: expected a PNG, WebP or JPEG file" in seen.stdout
+    assert seen.returncode == 1
+
+
 def test_doctor_fails_where_something_is_not_well(root: Path) -> None:
     seen = onmiss(root, "doctor", environ={"ONMISS_NGINX__PROGRAM": "no-such-nginx"})
     assert seen.returncode == 1
@@ -226,7 +237,7 @@ def test_R3_doctor_fails_below_the_floor_of_a_codec(monkeypatch: pytest.MonkeyPa
     from renderer.cli import doctor
 
     monkeypatch.setattr(doctor, "PILLOW_FLOOR", (999, 0))
-    assert any(well is False and "pillow" in sentence for sentence, well in doctor._codecs())
+    assert any(well is False and "pillow" in sentence for sentence, well in doctor._codecs(Config.of({})))
 
 
 def test_quarantine_is_listed_and_cleared(root: Path) -> None:

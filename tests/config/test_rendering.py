@@ -83,7 +83,7 @@ def test_the_copyright_notice_enters_every_recipe(tmp_path: Path) -> None:
     [
         pytest.param({"render": {"resampler": "magick"}}, "render.resampler: expected 'pillow' or 'vips', got 'magick'", id="a resampler"),
         pytest.param({"render": {"accept": ["svg"]}}, "render.accept.0: expected 'heic' or 'jpeg2000', got 'svg'", id="a format"),
-        pytest.param({"watermarks": {"logo": {"file": "none.png"}}}, "watermarks.logo.file: expected a picture, found none", id="a file"),
+        pytest.param({"watermarks": {"logo": {"file": "none.png"}}}, "watermarks.logo.file: expected a picture, found no file at", id="a file"),
         pytest.param({"watermarks": {"Lo-go": {"file": "none.png"}}}, "watermarks", id="a name that no recipe can spell"),
         pytest.param({"watermarks": {"logo": {"file": "a", "gravity": "up"}}}, "watermarks.logo.gravity: expected", id="a gravity"),
     ],
@@ -108,3 +108,25 @@ def test_only_a_configured_watermark_can_be_asked_for(tmp_path: Path, logo: Path
     config.limits_built().judge(Rendition(space.ref(ID), Recipe.of([Watermark("logo")], Output(PNG))))
     with pytest.raises(BadRequest, match="expected a configured watermark, got 'other'"):
         config.limits_built().judge(Rendition(space.ref(ID), Recipe.of([Watermark("other")], Output(PNG))))
+
+
+def test_heic_without_its_library_is_an_error_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.path", [])
+    monkeypatch.delitem(__import__("sys").modules, "pillow_heif", raising=False)
+    monkeypatch.setattr("sys.path_importer_cache", {})
+    with pytest.raises(ConfigError, match=r"render\.accept: .*pip install 'onmiss\[heif\]'"):
+        Config.of({"render": {"accept": ["heic"]}}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        pytest.param("fit-300x200_k", "expected WIDTHxHEIGHT", id="an output"),
+        pytest.param("whole_s", "expected WIDTHxHEIGHT", id="an output alone"),
+        pytest.param("fit-9x9_watermark-ownn", "expected a configured watermark, got 'ownn' (did you mean own?)", id="a watermark"),
+    ],
+)
+def test_an_allowed_size_is_operations_that_can_be_asked_for(tmp_path: Path, logo: Path, size: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.of({"watermarks": {"own": {"file": str(logo)}}, "limits": {"sizes": {"huimages": [size]}}}, tmp_path)
+    assert said in str(caught.value)

@@ -88,3 +88,13 @@ def test_sharpen_leaves_alpha_as_it_is_and_blur_softens_it() -> None:
     image = disc((60, 60))
     assert done(image, Sharpen(300)).getchannel("A").tobytes() == image.getchannel("A").tobytes()
     assert len(set(done(image, Blur(30)).getchannel("A").tobytes())) > 50
+
+
+def test_the_outermost_pixels_are_sharpened_like_the_others() -> None:
+    image = Image.new("L", (9, 9), 100)
+    image.paste(150, (0, 4, 9, 5))
+    column = [done(image, Sharpen(300)).getpixel((across, 4)) for across in range(9)]
+    assert len(set(column)) == 1
+    turned = image.transpose(Image.Transpose.TRANSPOSE)
+    row = [done(turned, Sharpen(300)).getpixel((4, down)) for down in range(9)]
+    assert row == column

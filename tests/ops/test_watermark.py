@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 from pathlib import Path
@@ -113,7 +114,15 @@ def test_a_name_that_nobody_configured_is_the_askers_mistake(logo: Path) -> None
     assert not isinstance(caught.value, Refused)
 
 
+def deep() -> bytes:
+    """A PNG of 16 bits: Pillow would convert it to white."""
+    content = io.BytesIO()
+    Image.new("I;16", (9, 9), 40_000).save(content, "PNG")
+    return content.getvalue()
+
+
 BROKEN = {
+    "sixteen bits": deep(),
     "not there": None,
     "empty": b"",
     "no picture": b"hello, world" * 20,
@@ -127,7 +136,7 @@ def test_a_file_that_cannot_be_read_is_the_operators_mistake(tmp_path: Path, con
     file = tmp_path / "secret-place.png"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"watermarks\.own\.file: expected a PNG, WebP or JPEG file that can be read") as caught:
+    with pytest.raises(ConfigError, match=r"watermarks\.own\.file: expected a PNG, WebP or JPEG file of 8 bits that can be read") as caught:
         stamped(Image.new("RGB", (9, 9)), Mark(file))
     assert "secret-place" not in str(caught.value)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
