@@ -53,8 +53,8 @@ class LimitsSection(Section):
     max_pixels_frames: Count = Field(
         default=20_000_000,
         ge=1,
-        description="Most frames times pixels of an animation, of the original and of the rendition; beyond it, or beyond max_pixels_slow in "
-        "a slow format, the first frame is shown. After a change raise cache.generation.",
+        description="Most frames times pixels of an animation, of the original and of the rendition; beyond it, or beyond "
+        "max_pixels_slow in a slow format, the first frame is shown. After a change raise cache.generation.",
     )
     sizes: dict[str, list[str]] = Field(
         default_factory=dict,
@@ -132,7 +132,9 @@ MarkName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,30}$")]
 
 class WatermarkSettings(Section):
     file: Placed = Field(description="A picture, PNG with alpha at best. Never change it under the same name: renditions are made once.")
-    percent: Count = Field(default=20, ge=1, le=100, description="Its width in percent of the rendition's. After a change raise cache.generation.")
+    percent: Count = Field(
+        default=20, ge=1, le=100, description="Its width in percent of the rendition's. After a change raise cache.generation."
+    )
     opacity: Count = Field(default=50, ge=1, le=100, description="How much it covers, in percent; likewise.")
     gravity: Gravity = Field(default="se", description="Where it stands: c for the centre, or a side or corner as on a map; likewise.")
 

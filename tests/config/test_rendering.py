@@ -83,7 +83,7 @@ def test_the_copyright_notice_enters_every_recipe(tmp_path: Path) -> None:
     [
         pytest.param({"render": {"resampler": "magick"}}, "render.resampler: expected 'pillow' or 'vips', got 'magick'", id="a resampler"),
         pytest.param({"render": {"accept": ["svg"]}}, "render.accept.0: expected 'heic' or 'jpeg2000', got 'svg'", id="a format"),
-        pytest.param({"watermarks": {"logo": {"file": "none.png"}}}, "watermarks.logo.file: expected a picture, found no file at", id="a file"),
+        pytest.param({"watermarks": {"logo": {"file": "none"}}}, "watermarks.logo.file: expected a picture, found no file at", id="a file"),
         pytest.param({"watermarks": {"Lo-go": {"file": "none.png"}}}, "watermarks", id="a name that no recipe can spell"),
         pytest.param({"watermarks": {"logo": {"file": "a", "gravity": "up"}}}, "watermarks.logo.gravity: expected", id="a gravity"),
     ],
