@@ -48,7 +48,5 @@ class Crop(Operation):
         if (width, height) == raster.size:
             return raster
         corners = self.left, self.top, self.left + width, self.top + height
-        left, top, right, bottom = (round(edge) for edge in raster.inside(tuple(map(Fraction, corners))))  # type: ignore[arg-type]
-        # a reduced decode may have less than one pixel for a thin crop; at the edge that pixel is the last one, not the one beyond (R5)
-        left, top = min(left, raster.image.width - 1), min(top, raster.image.height - 1)
-        return raster.with_image(raster.image.crop((left, top, max(right, left + 1), max(bottom, top + 1))), (width, height))
+        left, top, right, bottom = map(Fraction, corners)
+        return raster.cut((left, top, right, bottom), (width, height))

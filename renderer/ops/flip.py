@@ -30,4 +30,4 @@ class Flip(Operation):
         return cls(one_of(argument, "flip", ("h", "v")))
 
     def apply(self, raster: Raster) -> Raster:
-        return raster.with_image(raster.image.transpose(_FLIPS[self.direction]))
+        return raster.turned(_FLIPS[self.direction], raster.size)

@@ -52,4 +52,4 @@ class Orient(Operation):
 
     def apply(self, raster: Raster) -> Raster:
         turn = _TURNS.get(self.tag)
-        return raster.with_image(raster.image.transpose(turn), self.outline(raster.size)) if turn is not None else raster
+        return raster.turned(turn, self.outline(raster.size)) if turn is not None else raster

@@ -35,4 +35,4 @@ class Rotate(Operation):
         return size if self.degrees == 180 else (size[1], size[0])
 
     def apply(self, raster: Raster) -> Raster:
-        return raster.with_image(raster.image.transpose(_TURNS[self.degrees]), self.outline(raster.size))
+        return raster.turned(_TURNS[self.degrees], self.outline(raster.size))

@@ -64,7 +64,7 @@ def _frames(image: ImageFile, facts: Facts, engine: Engine) -> Iterator[Image.Im
             with reading(facts.form, engine.limits):
                 _show(image, number, facts, engine)
         except BrokenOriginal as error:
-            if number == _first(image):
+            if number == 0:
                 raise
             raise Refused(f"expected {facts.frames} frames that can be read for an animation, got a broken one at {number + 1}") from error
         yield image.crop((0, 0, *facts.size))

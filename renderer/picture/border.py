@@ -6,11 +6,13 @@ picture's, and must never mark an original as broken (decision 23).
 
 from __future__ import annotations
 
+import resource
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -66,8 +68,19 @@ def within_memory() -> Iterator[None]:
         raise Refused(NO_MEMORY) from error
 
 
+# What codecs say of broken data and of a failed allocation alike; libwebp's decoder wants eight bytes for every pixel at once.
+_MAYBE_NO_MEMORY = ("could not create decoder object", "broken data stream when reading image file")
+
+
+def _is_short_of_memory() -> bool:
+    """Whether less than half of the address space that this process may have is free."""
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    return most != resource.RLIM_INFINITY and pages * resource.getpagesize() > most / 2
+
+
 def _unreadable(form: Format, error: Exception) -> RendererError:
-    if "out of memory" in str(error).lower():  # codecs report it in words of their own
+    if "out of memory" in str(error).lower() or (str(error) in _MAYBE_NO_MEMORY and _is_short_of_memory()):
         return Refused(NO_MEMORY)
     if isinstance(error, UnidentifiedImageError):  # its text has the file's path in it
         return BrokenOriginal(f"{form.pillow} data whose header cannot be read")

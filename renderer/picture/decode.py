@@ -14,17 +14,21 @@ from pathlib import Path
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 from PIL.ImageFile import ImageFile
 
-from renderer.box import Size
+from renderer.box import Region, Size
 from renderer.errors import BrokenOriginal
-from renderer.formats import Format
+from renderer.formats import GIF, WEBP, Format
 from renderer.ops import Orient, Raster, are_idle, detail, outline
 from renderer.picture import colour, lighter, metadata, reduced, scale
 from renderer.picture.engine import Engine
 from renderer.picture.opening import opened
 from renderer.picture.resample import resampler
+from renderer.picture.scrub.gif import count_frames
 from renderer.recipe import Recipe
 
 _UNDONE = {6: 8, 8: 6}  # the orientation that takes back another; the rest take back themselves
+
+
+MOST_FRAMES = 100_000  # that are counted, in a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,12 @@ def _is_reducible(form: Format, image: ImageFile, engine: Engine) -> bool:
 
 
 def frames_of(form: Format, image: ImageFile) -> int:
-    """How many; a GIF is walked for it. A stereo pair, a gain map, the pages of a fax and the sizes of an icon are no animation."""
+    """How many. A stereo pair, a gain map, the pages of a fax and the sizes of an icon are no animation.
+
+    Pillow walks a GIF for it, in seconds where there are millions; so these are counted before, up to what nobody shows.
+    """
+    if form is GIF and image.fp is not None and (found := count_frames(image.fp, MOST_FRAMES)) >= MOST_FRAMES:
+        return found
     return int(getattr(image, "n_frames", 1)) if form.moves else 1
 
 
@@ -119,15 +128,34 @@ def source(facts: Facts, recipe: Recipe, engine: Engine) -> Source:
 
 
 def decode(original: Path, wanted: Source, engine: Engine) -> Decoded:
-    """The first frame, upright."""
+    """The first frame, upright. There are JPEGs (lossless ones) that can only be decoded whole."""
+    try:
+        return _decode(original, wanted, engine)
+    except BrokenOriginal:
+        if wanted.denominator == 1:
+            raise
+        return _decode(original, replace(wanted, denominator=Fraction(1)), engine)
+
+
+def _decode(original: Path, wanted: Source, engine: Engine) -> Decoded:
     with opened(original, engine) as (form, image):
         size = image.size
         pixels, profile = colour.workable(_loaded(original, form, image, wanted.denominator))
         if pixels.mode in ("LA", "RGBA") and not colour.is_seen_through(pixels):  # it would cost every later step a third more
             pixels = pixels.convert(pixels.mode.removesuffix("A"))
+        if pixels.format:  # without the plugin: an encoder must not seek in an original
+            pixels = pixels._new(pixels.im)
         nominal = size if wanted.denominator > 1 else pixels.size
-        raster = Raster(pixels, nominal, resampler(engine.resampler), engine.marks)
+        area = _area(form, size, pixels.size, wanted.denominator)
+        raster = Raster(pixels, nominal, resampler(engine.resampler), engine.marks, area)
         return Decoded(wanted.turn.apply(raster), profile)
+
+
+def _area(form: Format, size: Size, reduced: Size, denominator: Fraction) -> Region | None:
+    """What of `reduced` stands for `size`: a JPEG or PNG has a last column and row for what is left over, a WebP is scaled to fit."""
+    if form is WEBP or reduced == size:
+        return None
+    return Fraction(0), Fraction(0), min(size[0] / denominator, Fraction(reduced[0])), min(size[1] / denominator, Fraction(reduced[1]))
 
 
 def _loaded(original: Path, form: Format, image: ImageFile, denominator: Fraction) -> Image.Image:

@@ -13,10 +13,11 @@ from pathlib import Path
 from PIL import Image, ImageChops
 
 from renderer.errors import BrokenOriginal
-from renderer.formats import JPEG, Format
+from renderer.formats import JPEG, PNG, Format
 from renderer.picture import colour
-from renderer.picture.scrub import FILTERS, jpeg, scrubbed
+from renderer.picture.scrub import FILTERS, jpeg, png, scrubbed
 
+_USUAL = {JPEG.name: jpeg.is_usual, PNG.name: png.is_usual}  # what other decoders than ours read too
 _SHOWN_BY_BROWSERS = ("L", "RGB")  # modes of JPEGs: four inks are not
 
 
@@ -32,11 +33,11 @@ def lighter(original: Path, form: Format, encoded: bytes, exif: bytes) -> bytes:
     """The original without its metadata but `exif`, where that is shorter than `encoded`; `encoded` otherwise."""
     try:
         stripped = scrubbed(original.read_bytes(), form, exif, profile=False)
-    except BrokenOriginal:  # more than one decoder can make sense of
+    except (BrokenOriginal, OSError):  # more than one decoder can make sense of, or gone meanwhile
         return encoded
-    if stripped is None or len(stripped) >= len(encoded) or (form is JPEG and not jpeg.is_usual(stripped)):
+    if stripped is None or len(stripped) >= len(encoded):
         return encoded
-    return stripped
+    return stripped if form.name not in _USUAL or _USUAL[form.name](stripped) else encoded
 
 
 @functools.lru_cache(maxsize=8)  # as in `colour`: a collection has few profiles

@@ -50,7 +50,8 @@ def opened(original: Path, engine: Engine) -> Iterator[tuple[Format, ImageFile]]
     """The original's format and header, judged; its pixels are not read yet. PIL's errors in the `with` come out as ours."""
     with original.open("rb") as file:
         engine.limits.judge_bytes(os.fstat(file.fileno()).st_size)
-        form = sniff(file.read(HEAD_BYTES))
+        head = file.read(HEAD_BYTES)
+        form = sniff(head)
         if form is None or not engine.reads(form):
             raise BrokenOriginal("bytes that begin like no format that we read")
         if form is HEIC:
@@ -63,10 +64,15 @@ def opened(original: Path, engine: Engine) -> Iterator[tuple[Format, ImageFile]]
                 raise BrokenOriginal(f"{form.pillow} data of {image.width}x{image.height} pixels")
             if form is PNG:
                 colour.explain_png(image)
-            if isinstance(image, WebPImagePlugin.WebPImageFile) and image.is_animated:
+            if isinstance(image, WebPImagePlugin.WebPImageFile) and _is_animation(head):
                 # Opaque frames on a canvas that they do not cover: the file says that there is no alpha, and Pillow would show black there.
                 image._mode = image.rawmode = "RGBA"
             yield form, image
+
+
+def _is_animation(head: bytes) -> bool:
+    """Whether a WebP's header says so, were it of one frame."""
+    return head[12:16] == b"VP8X" and bool(head[20] & 0x02)
 
 
 @functools.cache

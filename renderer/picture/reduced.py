@@ -22,11 +22,9 @@ _MODES = {"L": 1, "RGB": 3}  # and how many bands libvips must find
 
 def is_reducible(form: Format, image: ImageFile) -> bool:
     """Whether `read` can be asked for this picture, by its header."""
-    if image.mode not in _MODES or getattr(image, "n_frames", 1) != 1:
+    if form not in (PNG, WEBP) or image.mode not in _MODES or getattr(image, "n_frames", 1) != 1:
         return False
-    if form is PNG:
-        return _rawmode(image) == image.mode and not {"interlace", "transparency"} & image.info.keys()
-    return form is WEBP
+    return form is WEBP or (_rawmode(image) == image.mode and not {"interlace", "transparency"} & image.info.keys())
 
 
 def _rawmode(image: ImageFile) -> str:

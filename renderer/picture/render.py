@@ -52,6 +52,8 @@ def _attempted(shared: Shared, job: Job) -> Made | RendererError:
         form, length = untouched.copy(shared.original, job.target, job.recipe.scrubbed, shared.engine)
         return Made(form.extension, length, {"encode": _milliseconds(began, time.monotonic())})
     except RendererError as error:
+        # Nothing is sent home but the error; what hangs on it would keep its pixels alive until Python's collector happens to come.
+        error.__traceback__ = error.__cause__ = error.__context__ = None
         return error
 
 

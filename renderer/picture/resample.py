@@ -91,10 +91,17 @@ def _around(low: float, high: float, length: int, count: int) -> tuple[int, int]
 
 
 def _by_vips(image: Image.Image, target: Size, box: Area) -> Image.Image:
+    try:
+        return _in_vips(image, target, box)
+    except library().Error as error:  # of pixels that are there, there is nothing else that it could not do
+        raise MemoryError from error
+
+
+def _in_vips(image: Image.Image, target: Size, box: Area) -> Image.Image:
     if (box[2] - box[0]) * (box[3] - box[1]) < _FEW:
         return _by_pillow(image, target, box)
     if image.mode == "LA":  # four equal bands are as fast as two
-        return _by_vips(image.convert("RGBA"), target, box).convert("LA")
+        return _in_vips(image.convert("RGBA"), target, box).convert("LA")
     if image.mode == "RGBA":
         resized = _placed(image.convert("RGBa"), target, box)
         return resized.convert("RGBA")

@@ -55,8 +55,8 @@ def png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def partly_covered_webp(canvas: Size, frame: Image.Image) -> bytes:
-    """An animation of two frames like `frame` at the left top of `canvas`, without the mark that it has alpha."""
+def partly_covered_webp(canvas: Size, frame: Image.Image, frames: int = 2) -> bytes:
+    """An animation of `frames` like `frame` at the left top of `canvas`, without the mark that it has alpha."""
     content = io.BytesIO()
     frame.save(content, "WEBP", quality=90)
     coded = content.getvalue()[12:]
@@ -69,7 +69,7 @@ def partly_covered_webp(canvas: Size, frame: Image.Image) -> bytes:
 
     head = chunk(b"VP8X", bytes((2, 0, 0, 0)) + number(canvas[0] - 1) + number(canvas[1] - 1)) + chunk(b"ANIM", bytes(6))
     shown = number(0) * 2 + number(frame.width - 1) + number(frame.height - 1) + number(100) + b"\2"
-    body = b"WEBP" + head + chunk(b"ANMF", shown + coded) * 2
+    body = b"WEBP" + head + chunk(b"ANMF", shown + coded) * frames
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 

@@ -263,9 +263,10 @@ def test_an_original_with_gps_is_shown_as_it_is_or_without_it(tmp_path: Path, su
     assert [(tmp_path / name).exists() for name in UNTOUCHED] == [True, scrubbed is Made]
 
 
-def test_a_still_of_frames_that_leave_a_part_of_their_canvas_free_shows_nothing_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_still_of_frames_that_leave_a_part_of_their_canvas_free_shows_nothing_there(tmp_path: Path, frames: int) -> None:
     """Such a WebP says that it has no alpha: its first frame is opaque, and smaller than its canvas."""
-    content = partly_covered_webp(canvas=(40, 30), frame=Image.new("RGB", (20, 30), RED))
+    content = partly_covered_webp((40, 30), Image.new("RGB", (20, 30), RED), frames)
     (tmp_path / "original.webp").write_bytes(content)
     made = rendered(tmp_path / "original.webp", form=PNG)
     assert close(pixel(made, 0.1, 0.5), (*RED, 255))

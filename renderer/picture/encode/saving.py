@@ -31,12 +31,17 @@ def saved(image: Image.Image, form: Format, **settings: Any) -> bytes:
     return content.getvalue()
 
 
+_NO_MEMORY = ("encoding error 1",)  # libwebp's VP8_ENC_ERROR_OUT_OF_MEMORY
+
+
 @contextmanager
 def held(form: Format, size: Size) -> Iterator[None]:
     """Around an encoder: what it cannot hold is Refused."""
     try:
         yield
     except (OSError, ValueError, RuntimeError, struct.error) as error:
+        if str(error) in _NO_MEMORY:
+            raise MemoryError from error
         found = f"{size[0]}x{size[1]}"
         raise Refused(f"expected a picture that {form.name} can hold, got {found}: {str(error)[:100]}") from error
 

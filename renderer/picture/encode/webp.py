@@ -20,12 +20,13 @@ _LOSSLESS = {"lossless": True, "quality": 50, "method": 4}
 # win either; a few kB more are only the tables of colours that the quickest does not make.
 _QUICK = {"lossless": True, "quality": 0, "method": 0}
 _HOPELESS, _TABLES = 2, 4096
+_WORTH_TRYING = 4_000_000  # pixels; noise of 40 million took 14 s, of which lossy has one
 
 
 def still(image: Image.Image, output: Output, exif: bytes, graphic: bool) -> bytes:
     colours, block = in_colour(image), _block(exif)
     lossy = saved(colours, WEBP, quality=output.quality, method=_EFFORT, alpha_quality=100, exif=block)
-    if not graphic or len(saved(colours, WEBP, **_QUICK)) > _HOPELESS * len(lossy) + _TABLES:
+    if not graphic or image.width * image.height > _WORTH_TRYING or len(saved(colours, WEBP, **_QUICK)) > _HOPELESS * len(lossy) + _TABLES:
         return lossy
     return min(saved(colours, WEBP, exif=block, **_LOSSLESS), lossy, key=len)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import IO
 
 from renderer.errors import BrokenOriginal
 
@@ -29,6 +30,24 @@ def filtered(content: bytes, exif: bytes, profile: bool) -> bytes:
     if not has_picture:
         raise BrokenOriginal("GIF data without a picture")
     return b"".join((*kept, bytes((_TRAILER,))))
+
+
+def count_frames(file: IO[bytes], most: int) -> int:
+    """How many pictures there are as far as blocks can be followed, `most` at most; `file` is left where it was."""
+    here, count = file.tell(), 0
+    file.seek(0)
+    content = file.read()
+    file.seek(here)
+    try:
+        at = _SCREEN_BYTES + _table_bytes(content, _SCREEN_BYTES - 3)
+        while at < len(content) and count < most and content[at] != _TRAILER:
+            is_image = content[at] == _IMAGE
+            count += is_image
+            at += _IMAGE_BYTES + _table_bytes(content, at + _IMAGE_BYTES - 1) + 1 if is_image else 2 if content[at] == _EXTENSION else 0
+            at = _end_of_blocks(content, at)
+    except BrokenOriginal:  # for whoever reads it
+        pass
+    return count
 
 
 def _extension(content: bytes, data: int) -> bytes:

@@ -15,6 +15,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PICTURE = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"fdAT"}
 _COLOURS = {b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI"}  # PNG, third edition, §11.3.2
 _AROUND = 12  # length, kind and checksum
+_BLOCK = 1 << 20
 
 
 def filtered(content: bytes, exif: bytes, profile: bool) -> bytes:
@@ -29,6 +30,24 @@ def filtered(content: bytes, exif: bytes, profile: bool) -> bytes:
     if exif:
         kept.insert(1, _chunk(b"eXIf", exif.removeprefix(b"Exif\0\0")))
     return b"".join((_SIGNATURE, *kept, _chunk(b"IEND", b"")))
+
+
+def is_usual(content: bytes) -> bool:
+    """Whether every decoder reads it, and nothing hides behind the pixels: right checksums, one stream that ends where its chunks do."""
+    stream, pixels = zlib.decompressobj(), []
+    for kind, chunk in _chunks(content):
+        if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
+            return False
+        if kind == b"IDAT":
+            pixels.append(chunk[8:-4])
+    try:
+        rest = b"".join(pixels)
+        while rest and not stream.eof:  # a little at a time: what it makes of it is not wanted
+            stream.decompress(rest, _BLOCK)
+            rest = stream.unconsumed_tail
+    except zlib.error:
+        return False
+    return stream.eof and not stream.unused_data
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
