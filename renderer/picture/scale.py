@@ -8,16 +8,15 @@ from renderer.formats import JPEG, PNG, WEBP, Format
 
 # Format to denominators, each with how much larger than the result a decode at one by it stays.
 #
-# JPEG: what Pillow offers of libjpeg's n/8. Its small IDCTs are no Lanczos, so that spare pixels look better; and they cost little at 1/4
-# instead of 1/8, and much in a whole decode instead of 1/2: the Huffman codes, most of the work, have to be read for either. Of 13
-# photographs fitted into 160, 320, 640 and 1280, with libvips, CPU time against sharp's (geometric mean), and the SSIM at the size where it
-# is the worst compared to libvips' own thumbnails:
-#   1: 0.72 (-.0161)   1.25: 0.75 (-.0054)   1.5: 0.76 (-.0010)   2: 0.80 (-.0006)   2.5: 0.86 (+.0008)   these: 0.78 (+.0000)
+# JPEG: what Pillow offers of libjpeg's n/8. Its small IDCTs are no Lanczos, so some spare pixels look better. Of 13 photographs fitted into
+# 160, 320, 640 and 1280, with libvips, CPU time against sharp's (geometric mean), and the SSIM at the size where it is the worst compared to
+# libvips' own thumbnails:
+#   1: 0.68 (-.0019)   1.25: 0.70 (+.0004)   1.5: 0.73 (+.0005)   2: 0.78 (+.0007)
 # PNG: averages of so many pixels a side, which nobody sees in a result that is half as large. WebP: libwebp scales by anything.
 SPARES: dict[str, tuple[tuple[Fraction, Fraction], ...]] = {
     form.name: tuple((Fraction(denominator), Fraction(spare)) for denominator, spare in pairs)
     for form, pairs in (
-        (JPEG, ((8, "5/2"), (4, 2), (2, "5/4"))),
+        (JPEG, ((8, "5/4"), (4, "5/4"), (2, "5/4"))),
         (PNG, ((16, 2), (12, 2), (8, 2), (6, 2), (4, 2), (3, 2), (2, 2))),
         (WEBP, ((8, "5/4"), (6, "5/4"), (4, "5/4"), (3, "5/4"), ("5/2", "5/4"), (2, "5/4"), ("3/2", "5/4"))),
     )
