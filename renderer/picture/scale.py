@@ -9,8 +9,8 @@ from renderer.formats import JPEG, PNG, WEBP, Format
 # Format to denominators, each with how much larger than the result a decode at one by it stays.
 #
 # JPEG: what Pillow offers of libjpeg's n/8. Its small IDCTs are no Lanczos, so some spare pixels look better. Of 13 photographs fitted into
-# 160, 320, 640 and 1280, with libvips, CPU time against sharp's (geometric mean), and the SSIM at the size where it is the worst compared to
-# libvips' own thumbnails:
+# 160, 320, 640 and 1280, with libvips, CPU time against sharp's (geometric mean), and the SSIM at the size where it is the worst compared
+# to libvips' own thumbnails:
 #   1: 0.68 (-.0019)   1.25: 0.70 (+.0004)   1.5: 0.73 (+.0005)   2: 0.78 (+.0007)
 # PNG: averages of so many pixels a side, which nobody sees in a result that is half as large. WebP: libwebp scales by anything.
 SPARES: dict[str, tuple[tuple[Fraction, Fraction], ...]] = {
