@@ -15,7 +15,7 @@ from PIL import Image
 
 from renderer.box import Box
 from renderer.formats import AVIF, GIF, JPEG, PNG, WEBP
-from renderer.ops import Fill, Fit, Flip
+from renderer.ops import Blur, Brightness, Contrast, Fill, Fit, Flip, Grayscale, Pad, Sharpen, Trim
 from renderer.picture.engine import Engine
 from renderer.picture.jobs import Job, Made
 from renderer.picture.render import render_all
@@ -47,7 +47,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wishes() -> list[Recipe]:
     """In every format, sharing a decode or not."""
     found = [recipe(*operations, form=form) for form in FORMATS for operations in ((), (Fit(Box(60, 60)),))]
-    return [*found, recipe(Fill(Box(40, 40)), form=PNG), recipe(Flip.parse("h"), form=WEBP), recipe(form=WEBP, still=True)]
+    looking = [(Fill(Box(40, 40), "smart"),), (Trim(5), Fit(Box(40, 40)), Pad(Box(60, 60)))]
+    changing = (Fit(Box(90, 90)), Grayscale(), Brightness(120), Contrast(80), Blur(9), Sharpen(60))
+    found += [recipe(*operations, form=PNG) for operations in (*looking, changing, (Fill(Box(40, 40)),))]
+    return [*found, recipe(Flip.parse("h"), form=WEBP), recipe(form=WEBP, still=True)]
 
 
 def digests(original: Path, wanted: Sequence[Recipe], folder: Path, resampler: str) -> list[str]:
