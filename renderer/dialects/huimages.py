@@ -14,27 +14,21 @@ from __future__ import annotations
 
 import re
 
-from renderer.box import Box
+from renderer import markup
 from renderer.dialects import native
 from renderer.dialects.hits import Hit
 from renderer.errors import BadRequest
 from renderer.fields import shown
 from renderer.formats import BY_EXTENSION, FORMATS, JPEG
 from renderer.messages import Intent, Request, Show, Terms, plain
-from renderer.ops import Fill, Fit, Operation
 from renderer.recipe import Recipe, Untouched
-from renderer.rendition import Alias, Namespace, Rendition
+from renderer.rendition import Namespace, Rendition
 from renderer.signing import SIGNATURE
 
 NAME = "huimages"
-NAMESPACE = "huimages"
+NAMESPACE, SIZE_NAMES, operation_of = markup.NAMESPACE, markup.SIZE_NAMES, markup.operation_of  # pages say them too
 SHAPE = rf"/(?!{native.PREFIX}/)[^/]+/[^/]+(?:/[^/]*)?"
 
-# The client library's size names (huImages 2.2, README); the old server answered them with 501.
-SIZE_NAMES = {
-    "mini": "23x40", "thumb": "50x200", "sidebar": "179x600", "small": "240x160", "medium": "480x320",
-    "full": "477x800", "vga": "640x480", "svga": "800x600", "xvga": "1024x768", "square": "75x75!",
-}  # fmt: skip
 SELECTING = ("png", "webp", "gif", "avif")  # extensions that choose a format; jpg and jpeg are the default anyway
 
 _SIGNED = re.compile(rf"(?P<size>[^~]+)(?:~(?P<signature>{SIGNATURE}))?")
@@ -55,28 +49,16 @@ def read(request: Request, terms: Terms) -> Intent | None:
     ref_name, _, extension = document.partition(".")
     if decoration == [""]:
         raise BadRequest("expected a file name after the ID, got none")  # nginx takes what ends in a slash for a directory
-    if size == "o":
+    if size == markup.ORIGINAL:
         _check_extension(document, extension, ("jpg", "jpeg", *SELECTING))
-        return Show(Rendition(space.ref(ref_name), _untouched(space)), "o", None, signature)
+        return Show(Rendition(space.ref(ref_name), _untouched(space)), size, None, signature)
     _check_extension(document, extension, ("jpg", "jpeg") if decoration else ("jpg", "jpeg", *SELECTING))
     stem, _, last = (decoration or [document])[0].rpartition(".")
     # a title that begins with a dot has no extension: nginx, which takes the type from the URL, sees none in `.png` and `..png`
     form = BY_EXTENSION[last] if last in SELECTING and stem[:1] not in ("", ".") else JPEG
     recipe = Recipe.of((operation_of(size),), terms.qualities.output(form))
-    alias = Alias(f"~{size}", "jpeg" if form is JPEG else form.extension)
+    alias = markup.alias_of(size, form)
     return Show(Rendition(space.ref(ref_name), recipe), str(alias), alias, signature)
-
-
-def operation_of(size: str) -> Operation:
-    """`300x200` is Fit, `300x200!` is Fill, a size name is what it stands for."""
-    spelled = SIZE_NAMES.get(size, size)
-    try:
-        if spelled.endswith("!"):
-            return Fill(Box.parse(spelled[:-1]))
-        return Fit(Box.parse(spelled))
-    except BadRequest as error:
-        wishes = "o, WIDTHxHEIGHT, WIDTHxHEIGHT! or a size name"
-        raise BadRequest(f"expected {wishes} for a size, got {shown(size)}") from error
 
 
 def _untouched(space: Namespace) -> Untouched:
