@@ -103,7 +103,7 @@ class Cache:
         name = path.with_name(alias.file_name(path.suffix[1:]))
         with contextlib.suppress(FileNotFoundError), _disk_full_is_no_space():
             try:
-                os.link(path, name)
+                _link_beside(path, name.name)
             except FileExistsError:
                 if not name.samefile(path):
                     self._replace_link(ref, path, name)
@@ -119,22 +119,36 @@ class Cache:
                 spare.unlink(missing_ok=True)  # a rename onto another name of the same file leaves both
 
     def forget(self, ref: Ref) -> tuple[int, int]:
-        """Drop every rendition and alias of an original; returns how many files and bytes went.
+        """Drop every rendition and alias of an original, those of other generations too; returns how many files and bytes went.
 
         A render in flight began before the tombstone and so cannot publish. nginx may serve an open file a few seconds more.
         """
-        grave = self._trash / self.temporary().name
+        graves = []
         with locks.held(self._claims, _offset("publish", ref)):
             fresh = self.temporary()
             fresh.touch()
+            now = time.time_ns()  # finer than the clock of `touch`: an inode may come again within its tick
+            os.utime(fresh, ns=(now, now))
             place(fresh, self._tombstone(ref))
-            try:
-                self._directory(ref).rename(grave)
-            except FileNotFoundError:
-                return 0, 0
-        stats = {stat.st_ino: stat.st_size for stat in (entry.stat() for entry in os.scandir(grave))}
-        shutil.rmtree(grave, ignore_errors=True)
-        return len(stats), sum(stats.values())
+            for generation in self._generations():
+                grave = self._trash / own_name()
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    (generation / ref.directory).rename(grave)
+                    graves.append(grave)
+        count = _count(graves)
+        for grave in graves:
+            shutil.rmtree(grave, ignore_errors=True)
+            if grave.exists():  # an alias that was being linked came with it; or it cannot be, and then nobody may believe it
+                shutil.rmtree(grave)
+        return count
+
+    def measure(self, ref: Ref) -> tuple[int, int]:
+        """How many files and bytes `forget` would drop."""
+        return _count([generation / ref.directory for generation in self._generations()])
+
+    def _generations(self) -> list[Path]:
+        """All there are: what was purged must not come back with a configuration of old."""
+        return [self.served / name for name in sorted(os.listdir(self.served))]
 
     def accel_path(self, path: Path) -> PurePosixPath:
         """A published file's path below `files/`, as nginx's internal location wants it."""
@@ -148,10 +162,29 @@ class Cache:
         return self._tombstones / digest[:2] / digest
 
 
+def _link_beside(path: Path, name: str) -> None:
+    """In one and the same directory: by their paths, a purge could come in between and a new directory get a file of the old one."""
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.link(path.name, name, src_dir_fd=directory, dst_dir_fd=directory)
+    finally:
+        os.close(directory)
+
+
 def _offset(purpose: str, ref: Ref) -> int:
     """A place in the claims file, so wide apart that strangers do not meet (of 1024 places, 32 makers would share one 38 times in 100)."""
     digest = hashlib.sha256(f"{purpose}\0{ref}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 2
+
+
+def _count(directories: list[Path]) -> tuple[int, int]:
+    """Files and bytes; an alias is no file of its own."""
+    sizes: dict[int, int] = {}
+    for directory in directories:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+            for stat in (entry.stat(follow_symlinks=False) for entry in entries):
+                sizes[stat.st_ino] = stat.st_size
+    return len(sizes), sum(sizes.values())
 
 
 @contextlib.contextmanager

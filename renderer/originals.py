@@ -134,6 +134,15 @@ class Originals:
         home.store.put(home.key(ref.name), source, facts)
         self._absent.discard(ref)
 
+    def delete(self, ref: Ref) -> bool:
+        """Whether the store had it. The local copy goes first: when the store does not answer, nothing is made of it all the same.
+
+        Who is fetching it just now may yet keep a copy.
+        """
+        home = self.homes[ref.namespace.name]
+        self.discard_copy(ref)
+        return home.store.delete(home.key(ref.name))
+
     def known_key(self, store: Store) -> str:
         """The key of some original that was fetched from `store`, for a check that reads it; '' when none is known."""
         for home in self.homes.values():

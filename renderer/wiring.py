@@ -17,6 +17,7 @@ from renderer.ingest import Ingest
 from renderer.originals import Home, Originals
 from renderer.picture import codecs
 from renderer.quarantine import Quarantine
+from renderer.removal import Removal
 from renderer.service import Bounds, Service
 from renderer.stores import Store, open_store
 from renderer.walls import Walls
@@ -78,6 +79,10 @@ class Wiring:
     def ingest(self) -> Ingest:
         scratch = self.cache.root / "tmp"
         return Ingest(self.originals, self.workers, self.cache, self.quarantine, self.config.limits_built(), scratch)
+
+    @cached_property
+    def removal(self) -> Removal:
+        return Removal(self.originals, self.cache, self.quarantine)
 
     @cached_property
     def front(self) -> Front:

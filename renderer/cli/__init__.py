@@ -24,6 +24,8 @@ COMMANDS = {
     "render": "renderer.cli.render",
     "config": "renderer.cli.config",
     "doctor": "renderer.cli.doctor",
+    "purge": "renderer.cli.purge",
+    "delete": "renderer.cli.delete",
     "quarantine": "renderer.cli.quarantine",
     "version": "renderer.cli.version",
 }

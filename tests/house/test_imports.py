@@ -12,7 +12,7 @@ ORDER = """
     errors formats fields box ops recipe rendition limits signing messages markup dialects
     picture walls workers
     metrics threads locks placing stores catalog quarantine originals fetching cache desk
-    service ingest importing pruning jobs browser
+    service ingest removal importing pruning jobs browser
     config web wiring
     client cli __main__
 """.split()
