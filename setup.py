@@ -31,6 +31,7 @@ setup(
     },
     entry_points={"console_scripts": ["onmiss = renderer.cli:main"]},
     install_requires=[
+        "CouchDB>=1.2",
         "Flask>=3.0",
         "Pebble>=5.2",
         "Pillow>=12.3",

@@ -1,0 +1,1 @@
+"""Catalogs: one contract for all, then what is special about each."""
