@@ -36,7 +36,7 @@ SIZE_NAMES = {
 MOST_STEM = 1000
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_=,:-]+")
-_NAME = r"[^\s\"'<>/=\x00-\x1f\x7f-\x9f]+"
+_NAME = r"[A-Za-z_:@][A-Za-z0-9_.:@-]*"  # nothing that would have to be escaped: browsers decode values, not names
 _ATTRIBUTE = re.compile(rf"""({_NAME})(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'=<>`]+))?(?:\s+|$)""")
 
 Value = str | int | None  # of an attribute; True: the name alone, None and False: not there
@@ -171,9 +171,9 @@ def _element(kind: str, attributes: Mapping[str, Value]) -> str:
     parts = [kind]
     for name, value in attributes.items():
         if value is True:
-            parts.append(html.escape(name))
+            parts.append(name)
         elif value is not None and value is not False:
-            parts.append(f'{html.escape(name)}="{html.escape(str(value))}"')
+            parts.append(f'{name}="{html.escape(str(value))}"')
     return f"<{' '.join(parts)} />"
 
 

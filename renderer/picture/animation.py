@@ -6,7 +6,8 @@ a time, so that of the original only one is in memory; what the recipe makes of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -48,26 +49,32 @@ def read(original: Path, facts: Facts, recipe: Recipe, engine: Engine) -> Frames
     ends: list[float] = [0.0]
     operations: Sequence[Operation] = recipe.operations
     judge = partial(engine.limits.judge_canvas, form=recipe.output.format, frames=facts.frames)
-    with opened(original, engine) as (_, image):
-        plays = _plays(image)
-        for frame in _frames(image, facts, engine):
-            made, operations = worked(_decoded(frame, turn, facts.size, engine), operations, judge)
+    plays = 0
+    with closing(_frames(original, facts, turn, engine)) as frames:
+        for decoded, duration, plays in frames:  # noqa: B007  # the same for all, and wanted after the last
+            made, operations = worked(decoded, operations, judge)
             images.append(made)
-            ends.append(ends[-1] + float(image.info.get("duration") or 0))
+            ends.append(ends[-1] + duration)
     return Frames(_alike(images), [round(end) - round(start) for start, end in pairwise(ends)], plays)
 
 
-def _frames(image: ImageFile, facts: Facts, engine: Engine) -> Iterator[Image.Image]:
-    """Each frame, whole, as pixels of its own: the next one is painted over it."""
-    for number in range(_first(image), facts.frames):
-        try:
-            with reading(facts.form, engine.limits):
-                _show(image, number, facts, engine)
-        except BrokenOriginal as error:
-            if number == 0:
-                raise
-            raise Refused(f"expected {facts.frames} frames that can be read for an animation, got a broken one at {number + 1}") from error
-        yield image.crop((0, 0, *facts.size))
+def _frames(original: Path, facts: Facts, turn: Orient, engine: Engine) -> Generator[tuple[Decoded, float, int], None, None]:
+    """Each frame, whole, as pixels of its own, for the next one is painted over it; its duration, and how often all are played.
+
+    Nothing but reading happens in here: what an operation raises must not be held against the original.
+    """
+    with opened(original, engine) as (_, image):
+        plays = _plays(image)
+        for number in range(_first(image), facts.frames):
+            try:
+                with reading(facts.form, engine.limits):
+                    _show(image, number, facts, engine)
+            except BrokenOriginal as error:
+                if number == 0:
+                    raise
+                raise Refused(f"expected {facts.frames} frames that can be read, got a broken one at {number + 1}") from error
+            decoded = _decoded(image.crop((0, 0, *facts.size)), turn, facts.size, engine)
+            yield decoded, float(image.info.get("duration") or 0), plays
 
 
 def _show(image: ImageFile, number: int, facts: Facts, engine: Engine) -> None:

@@ -65,6 +65,18 @@ def test_a_first_frame_that_is_broken_is_not_held_against_the_picture_before_it(
     assert isinstance(outcome(original, recipe(form=WEBP), tmp_path / "made.webp"), Refused)
 
 
+def test_a_bug_of_ours_is_not_held_against_an_animation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(Fit, "apply", fail)
+    pictures = [Image.new("RGB", (16, 16), colour) for colour in ("red", "green")]
+    for suffix, settings in (("png", {"save_all": True, "append_images": pictures[1:]}), ("jpg", {})):
+        original = saved(pictures[0], tmp_path / f"original.{suffix}", **settings)
+        with pytest.raises(ValueError, match="a bug"):
+            outcome(original, recipe(Fit(Box(9, 9)), form=WEBP), tmp_path / f"{suffix}.webp")
+
+
 def test_frames_that_are_only_promised_keep_no_encoder_busy(tmp_path: Path) -> None:
     pictures = [Image.new("RGB", (16, 16), colour) for colour in ("red", "green")]
     original = saved(pictures[0], tmp_path / "original.png", save_all=True, append_images=pictures[1:])
