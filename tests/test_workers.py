@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from renderer import walls
 from renderer.box import Box
 from renderer.errors import BrokenOriginal, Busy, NotAllowed, Refused, RendererError, RenderKilled
 from renderer.formats import AVIF, JPEG, PNG
@@ -542,6 +543,14 @@ def test_R26_render_processes_hold_no_credentials(front: Front, original: Path) 
     assert SECRET.encode() in Path(f"/proc/{front.process.pid}/environ").read_bytes()  # so there was something to inherit
     assert front.tell(str(original)) == "640"
     assert_no_secret(front)
+
+
+def test_render_processes_keep_large_pictures_in_one_piece(front: Front, original: Path) -> None:
+    """malloc and Pillow read that when they start, from the environment that the front gives them."""
+    assert front.tell(str(original)) == "640"
+    assert front.pids.forkserver
+    environment = Path(f"/proc/{front.pids.forkserver}/environ").read_bytes().split(b"\0")
+    assert {f"{name}={value}".encode() for name, value in walls.TUNED.items()} <= set(environment)
 
 
 def test_R26_a_forkserver_that_pebble_starts_again_holds_no_credentials(front: Front, hanging: Path, original: Path) -> None:

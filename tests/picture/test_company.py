@@ -8,20 +8,22 @@ import zlib
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from renderer.box import Box
 from renderer.errors import BrokenOriginal, Refused
 from renderer.formats import AVIF, JPEG, PNG, WEBP
 from renderer.ops import Crop, Fit
-from renderer.picture import resample
+from renderer.picture import colour, resample
 from renderer.picture.encode import encoded, webp
 from renderer.picture.engine import Engine
 from renderer.picture.jobs import Job, Made
+from renderer.picture.lighter import lighter
 from renderer.picture.render import render_all
 from renderer.picture.scrub.gif import count_frames
-from renderer.recipe import Output
+from renderer.recipe import UNTOUCHED, Output, Untouched
 from tests.picture.pictures import outcome, png_chunk, quarters, recipe, rendered, saved, shades
+from tests.picture.profiles import DISPLAY_P3, matrix_profile
 
 
 def test_an_error_keeps_nothing_alive(tmp_path: Path) -> None:
@@ -53,7 +55,7 @@ def test_a_jpeg_that_can_only_be_decoded_whole_is_made_in_any_order(corpus: Path
 
 def test_a_first_frame_that_is_broken_is_not_held_against_the_picture_before_it(tmp_path: Path) -> None:
     """A PNG may hold a picture for those who cannot show its animation; it is the still."""
-    pictures = [Image.new("RGB", (30, 20), colour) for colour in ("red", "green", "blue")]
+    pictures = [Image.new("RGB", (30, 20), name) for name in ("red", "green", "blue")]
     original = saved(pictures[0], tmp_path / "original.png", save_all=True, default_image=True, append_images=pictures[1:])
     content = bytearray(original.read_bytes())
     data = content.index(b"fdAT") + 8
@@ -70,7 +72,7 @@ def test_a_bug_of_ours_is_not_held_against_an_animation(tmp_path: Path, monkeypa
         raise ValueError("a bug")
 
     monkeypatch.setattr(Fit, "apply", fail)
-    pictures = [Image.new("RGB", (16, 16), colour) for colour in ("red", "green")]
+    pictures = [Image.new("RGB", (16, 16), name) for name in ("red", "green")]
     for suffix, settings in (("png", {"save_all": True, "append_images": pictures[1:]}), ("jpg", {})):
         original = saved(pictures[0], tmp_path / f"original.{suffix}", **settings)
         with pytest.raises(ValueError, match="a bug"):
@@ -78,7 +80,7 @@ def test_a_bug_of_ours_is_not_held_against_an_animation(tmp_path: Path, monkeypa
 
 
 def test_frames_that_are_only_promised_keep_no_encoder_busy(tmp_path: Path) -> None:
-    pictures = [Image.new("RGB", (16, 16), colour) for colour in ("red", "green")]
+    pictures = [Image.new("L", (16, 16), level) for level in (50, 150)]
     original = saved(pictures[0], tmp_path / "original.png", save_all=True, append_images=pictures[1:])
     content = bytearray(original.read_bytes())
     control = content.index(b"acTL")
@@ -117,22 +119,33 @@ def test_lossless_is_tried_for_what_is_soon_tried(monkeypatch: pytest.MonkeyPatc
     assert encoded(drawing, Output(WEBP, 75), graphic=True)[12:16] == b"VP8 "
 
 
-@pytest.mark.parametrize("fault", ["a wrong checksum", "something behind the pixels", "no end of the pixels"])
-def test_a_png_that_only_some_can_read_is_made_anew(tmp_path: Path, fault: str) -> None:
+FAULTS = ["none", "a wrong checksum", "something behind the pixels", "no end of the pixels"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_png_that_only_some_can_read_takes_no_renditions_place(tmp_path: Path, fault: str) -> None:
     stream = zlib.compress(b"".join(b"\0" + bytes(3) * 400 for _ in range(300)), 9)
-    if fault == "something behind the pixels":
-        stream += b"SECRET"
-    if fault == "no end of the pixels":
-        stream = stream[:-4]
+    stream = {"something behind the pixels": stream + b"SECRET", "no end of the pixels": stream[:-4]}.get(fault, stream)
     pixels = png_chunk(b"IDAT", stream)
     if fault == "a wrong checksum":
         pixels = pixels[:-4] + b"nope"
     head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 400, 300, 8, 2, 0, 0, 0))
     original = tmp_path / "original.png"
     original.write_bytes(b"\x89PNG\r\n\x1a\n" + head + pixels + png_chunk(b"IEND", b""))
-    result = outcome(original, recipe(form=PNG), tmp_path / "made.png")
-    assert isinstance(result, Made | BrokenOriginal)
-    if isinstance(result, Made):
-        made = (tmp_path / "made.png").read_bytes()
-        assert pixels not in made
-        assert b"SECRET" not in made
+    rendition = bytes(100_000)
+    assert (lighter(original, PNG, rendition, b"") == rendition) is (fault != "none")
+
+
+def test_a_profile_that_is_srgb_by_another_name_costs_nothing() -> None:
+    image, named = shades((40, 30)), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert colour.to_srgb(image, named) is image
+    assert colour.to_srgb(image, matrix_profile(DISPLAY_P3)) is not image
+
+
+@pytest.mark.parametrize("wish", UNTOUCHED.values(), ids=list(UNTOUCHED))
+def test_an_original_of_a_format_that_is_off_is_not_shown_either(tmp_path: Path, wish: Untouched) -> None:
+    original = tmp_path / "original.jp2"
+    original.write_bytes(b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(50))
+    [result] = render_all(original, [Job(wish, tmp_path / "made")], Engine())
+    assert isinstance(result, BrokenOriginal)
+    assert not (tmp_path / "made").exists()
