@@ -5,11 +5,13 @@ The original is stored byte for byte as it was given, and never again altered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from renderer.cache import Cache
+from renderer.catalog import Catalog
 from renderer.errors import BrokenOriginal
 from renderer.limits import Limits
 from renderer.originals import Originals
@@ -21,6 +23,16 @@ from renderer.stores import Facts
 from renderer.workers import Workers
 
 BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class About:
+    """What who brings an original says of it, beside its bytes; each text is added to what the catalog knows, once."""
+
+    title: str = ""
+    types: Sequence[str] = ()
+    references: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    filename: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,12 +48,13 @@ class Ingest:
     """`scratch`: a directory for what is being read, on any file system."""
 
     def __init__(
-        self, originals: Originals, workers: Workers, cache: Cache, quarantine: Quarantine, limits: Limits, scratch: Path
+        self, originals: Originals, catalog: Catalog | None, workers: Workers, cache: Cache, quarantine: Quarantine, limits: Limits,
+        scratch: Path,
     ) -> None:  # fmt: skip
-        self._originals, self._workers, self._cache, self._quarantine = originals, workers, cache, quarantine
+        self._originals, self._catalog, self._workers, self._cache, self._quarantine = originals, catalog, workers, cache, quarantine
         self._limits, self._scratch = limits, scratch
 
-    def take(self, namespace: Namespace, stream: BinaryIO, own_time: int, name: str = "") -> Taken:
+    def take(self, namespace: Namespace, stream: BinaryIO, own_time: int, name: str = "", about: About = About()) -> Taken:
         """Store what `stream` holds, under `name` or, where the namespace names by hash, under that of its bytes.
 
         `own_time`: seconds since 1970 UTC. TooManyBytes, BrokenOriginal, Refused, or what the store raises; then nothing is stored.

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from renderer.deletions import Deletions
 from renderer.errors import BadRequest, NotFound, StoreGarbled
 from renderer.limits import Limits
 from renderer.placing import is_left, own_name, place
@@ -59,8 +60,8 @@ class Local:
 class Originals:
     """All namespaces' homes. `copies`: directory of the local copies, on any file system."""
 
-    def __init__(self, homes: Mapping[str, Home], copies: Path, limits: Limits) -> None:
-        self.homes, self._copies, self._limits = homes, copies, limits
+    def __init__(self, homes: Mapping[str, Home], copies: Path, limits: Limits, deletions: Deletions) -> None:
+        self.homes, self._copies, self._limits, self._deletions = homes, copies, limits, deletions
         self._absent = _Absent()
 
     @contextlib.contextmanager
@@ -132,6 +133,7 @@ class Originals:
         """Store a copy of `source`; it is found at once, whatever was looked for before."""
         home = self.homes[ref.namespace.name]
         home.store.put(home.key(ref.name), source, facts)
+        self._deletions.clear(ref)
         self._absent.discard(ref)
 
     def delete(self, ref: Ref) -> bool:

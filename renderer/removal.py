@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from renderer.cache import Cache
+from renderer.catalog import Catalog
 from renderer.errors import BadRequest, Busy
 from renderer.originals import Originals
 from renderer.quarantine import Quarantine
@@ -35,8 +36,11 @@ class Receipt:
 class Removal:
     """`wait_seconds`: how long a deletion waits for the maker of the original, which fetches or renders it just now."""
 
-    def __init__(self, originals: Originals, cache: Cache, quarantine: Quarantine, wait_seconds: float = 60) -> None:
-        self._originals, self._cache, self._quarantine, self._wait_seconds = originals, cache, quarantine, wait_seconds
+    def __init__(
+        self, originals: Originals, catalog: Catalog | None, cache: Cache, quarantine: Quarantine, wait_seconds: float = 60
+    ) -> None:  # fmt: skip
+        self._originals, self._catalog, self._cache, self._quarantine = originals, catalog, cache, quarantine
+        self._wait_seconds = wait_seconds
 
     def purge(self, ref: Ref) -> Receipt:
         """Drop the renditions only; they are made again when they are asked for."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from renderer import signing
 from renderer.cache import Cache, Mark
+from renderer.describing import Describing
 from renderer.desk import Desk, Order
 from renderer.errors import BrokenOriginal, Busy, RendererError, RenderKilled, StoreUnavailable
 from renderer.limits import Limits
@@ -55,10 +56,10 @@ class Service:
     """`keys`: signing keys; none means that no signature is needed."""
 
     def __init__(
-        self, cache: Cache, originals: Originals, workers: Workers, quarantine: Quarantine, limits: Limits,
+        self, cache: Cache, originals: Originals, describing: Describing, workers: Workers, quarantine: Quarantine, limits: Limits,
         keys: Sequence[bytes] = (), bounds: Bounds = Bounds(),  # frozen
     ) -> None:  # fmt: skip
-        self._cache, self._originals, self._workers, self._quarantine = cache, originals, workers, quarantine
+        self._cache, self._originals, self._describing, self._workers, self._quarantine = cache, originals, describing, workers, quarantine
         self._limits, self._keys, self._bounds = limits, tuple(keys), bounds
         self._desk = Desk(bounds.waiting, bounds.waiting_per_original)
         # A hanging store outlives the requests that waited for it: twice as many makers as waiters before new originals queue.

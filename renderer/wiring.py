@@ -11,7 +11,10 @@ from typing import Any
 import renderer
 from renderer import browser
 from renderer.cache import Cache
+from renderer.catalog import Catalog, open_catalog
 from renderer.config import Config
+from renderer.deletions import Deletions
+from renderer.describing import Describing
 from renderer.dialects.links import Links
 from renderer.ingest import Ingest
 from renderer.originals import Home, Originals
@@ -46,12 +49,22 @@ class Wiring:
         return {name: open_store(store.kind, name, **store.settings()) for name, store in self.config.stores.items()}
 
     @cached_property
+    def deletions(self) -> Deletions:
+        return Deletions(self.config.root / "deletions")
+
+    @cached_property
     def originals(self) -> Originals:
         spaces = self.config.namespaces_built()
         homes = {name: Home(spaces[name], self.stores[space.store], space.prefix) for name, space in self.config.namespaces.items()}
-        originals = Originals(homes, Path(self.config.cache.root) / "originals", self.config.limits_built())
+        originals = Originals(homes, Path(self.config.cache.root) / "originals", self.config.limits_built(), self.deletions)
         originals.sweep()
         return originals
+
+    @cached_property
+    def catalog(self) -> Catalog | None:
+        """None where the configuration wants none."""
+        chosen = self.config.catalog
+        return None if chosen.kind == "none" else open_catalog(chosen.kind, "catalog", **chosen.settings())
 
     @cached_property
     def workers(self) -> Workers:
@@ -73,16 +86,19 @@ class Wiring:
         serve = self.config.serve
         bounds = Bounds(serve.waiting, serve.waiting_per_original, serve.wait_seconds)
         keys = self.config.signing_keys()
-        return Service(self.cache, self.originals, self.workers, self.quarantine, self.config.limits_built(), keys, bounds)
+        describing = Describing(self.catalog, self.workers)
+        limits = self.config.limits_built()
+        return Service(self.cache, self.originals, describing, self.workers, self.quarantine, limits, keys, bounds)
 
     @cached_property
     def ingest(self) -> Ingest:
         scratch = self.cache.root / "tmp"
-        return Ingest(self.originals, self.workers, self.cache, self.quarantine, self.config.limits_built(), scratch)
+        limits = self.config.limits_built()
+        return Ingest(self.originals, self.catalog, self.workers, self.cache, self.quarantine, limits, scratch)
 
     @cached_property
     def removal(self) -> Removal:
-        return Removal(self.originals, self.cache, self.quarantine)
+        return Removal(self.originals, self.catalog, self.cache, self.quarantine)
 
     @cached_property
     def front(self) -> Front:

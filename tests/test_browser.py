@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from renderer import browser
+from renderer.deletions import Deletions
 from renderer.dialects.huimages import operation_of
 from renderer.dialects.links import Links
 from renderer.errors import NotUnderstood
@@ -27,7 +28,7 @@ ID = "VGMT4NSHA2AWVOR6EVYXQUGCNSONBWE501"
 @pytest.fixture
 def originals(tmp_path: Path) -> Originals:
     homes = {space.name: Home(space, MemoryStore(name=space.name)) for space in (HASHED, PATHS)}
-    return Originals(homes, tmp_path, Limits())
+    return Originals(homes, tmp_path, Limits(), Deletions(tmp_path / "deletions"))
 
 
 def pages(

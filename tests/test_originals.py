@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from renderer.deletions import Deletions
 from renderer.errors import NotFound, StoreGarbled, TooManyBytes
 from renderer.limits import Limits
 from renderer.originals import Home, Originals
@@ -42,7 +43,7 @@ def store() -> CountingStore:
 @pytest.fixture
 def originals(store: CountingStore, tmp_path: Path) -> Originals:
     homes = {space.name: Home(space, store, prefix) for space, prefix in ((HASHED, ""), (PARTED, ""), (PATHS, "f/"))}
-    return Originals(homes, tmp_path / "copies", Limits(max_original_bytes=1000))
+    return Originals(homes, tmp_path / "copies", Limits(max_original_bytes=1000), Deletions(tmp_path / "deletions"))
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_names_whose_bytes_may_change_are_fetched_anew(originals: Originals, sto
 def test_a_store_on_this_disk_is_its_own_local_copy(tmp_path: Path, picture: Path) -> None:
     (tmp_path / "disk").mkdir()
     store = FileStore(name="disk", root=tmp_path / "disk")
-    originals = Originals({"huimages": Home(HASHED, store)}, tmp_path / "copies", Limits())
+    originals = Originals({"huimages": Home(HASHED, store)}, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"))
     originals.put(REF, picture, FACTS)
     with originals.local(REF) as local:
         assert local.path.is_relative_to(tmp_path / "disk")
@@ -90,7 +91,7 @@ def test_a_store_on_this_disk_is_its_own_local_copy(tmp_path: Path, picture: Pat
 def test_an_original_on_this_disk_that_is_too_large_is_refused(tmp_path: Path, picture: Path) -> None:
     (tmp_path / "disk").mkdir()
     store = FileStore(name="disk", root=tmp_path / "disk")
-    originals = Originals({"huimages": Home(HASHED, store)}, tmp_path / "copies", Limits(max_original_bytes=3))
+    originals = Originals({"huimages": Home(HASHED, store)}, tmp_path / "copies", Limits(max_original_bytes=3), Deletions(tmp_path / "d"))
     originals.put(REF, picture, FACTS)
     with pytest.raises(TooManyBytes), originals.local(REF):
         pass

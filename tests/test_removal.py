@@ -34,7 +34,7 @@ def house(tmp_path: Path) -> House:
 
 @pytest.fixture
 def removal(house: House) -> Removal:
-    return Removal(house.originals, house.cache, house.quarantine, wait_seconds=10)
+    return Removal(house.originals, None, house.cache, house.quarantine, wait_seconds=10)
 
 
 def files_of(house: House, ref: Ref = REF) -> list[Path]:
@@ -142,10 +142,10 @@ def test_a_deletion_that_was_killed_anywhere_is_repaired_by_a_repeat(house: Hous
     house.service.produce(show(1))
     house.quarantine.strike(REF, "too long", "fit-9x9_q75")
     left = [lives]
-    mortals = [Mortal(real, left, after) for real in (house.originals, house.cache, house.quarantine)]
+    originals, cache, quarantine = (Mortal(real, left, after) for real in (house.originals, house.cache, house.quarantine))
     with pytest.raises(KeyboardInterrupt):
-        Removal(*mortals).delete(REF)  # type: ignore[arg-type]
-    Removal(house.originals, house.cache, house.quarantine).delete(REF)
+        Removal(originals, None, cache, quarantine).delete(REF)  # type: ignore[arg-type]
+    Removal(house.originals, None, house.cache, house.quarantine).delete(REF)
     assert (files_of(house), files_below(tmp_path / "copies"), list(house.quarantine)) == ([], [], [])
     with pytest.raises(NotFound):
         house.service.produce(show(1))
@@ -174,7 +174,7 @@ def test_a_fetch_in_flight_does_not_bring_back_what_was_deleted(house: House, re
 
 
 def test_a_deletion_tells_when_a_maker_does_not_leave_and_a_repeat_ends_it(house: House, tmp_path: Path) -> None:
-    impatient = Removal(house.originals, house.cache, house.quarantine, wait_seconds=0)
+    impatient = Removal(house.originals, None, house.cache, house.quarantine, wait_seconds=0)
     house.service.produce(show(1))
     with house.cache.claim(REF, 1), pytest.raises(Busy, match="repeat"):
         impatient.delete(REF)

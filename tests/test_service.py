@@ -11,6 +11,8 @@ import pytest
 
 from renderer.box import Box
 from renderer.cache import Cache
+from renderer.deletions import Deletions
+from renderer.describing import Describing
 from renderer.errors import BrokenOriginal, Busy, NotAllowed, NotFound, Refused, RendererError, RenderKilled, StoreGarbled
 from renderer.formats import JPEG
 from renderer.limits import Limits
@@ -74,9 +76,10 @@ class House:
             self.store.put(ref.name, path, Facts(len(content), 1_000_000_000))
         self.cache = Cache(tmp_path / "cache", "1")
         self.cache.prepare()
-        self.originals = Originals({"huimages": Home(SPACE, self.store)}, tmp_path / "copies", limits)
+        self.originals = Originals({"huimages": Home(SPACE, self.store)}, tmp_path / "copies", limits, Deletions(tmp_path / "deletions"))
         self.quarantine = Quarantine(tmp_path / "quarantine", {})
-        self.service = Service(self.cache, self.originals, self.workers, self.quarantine, limits, keys, bounds)  # type: ignore[arg-type]
+        describing = Describing(None, self.workers)  # type: ignore[arg-type]
+        self.service = Service(self.cache, self.originals, describing, self.workers, self.quarantine, limits, keys, bounds)  # type: ignore[arg-type]
 
 
 @pytest.fixture

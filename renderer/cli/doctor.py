@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         ("codecs", _codecs(config)),
         ("directories", _directories(config)),
         ("stores", _stores(wiring)),
+        ("catalog", _catalog(wiring)),
         ("render processes", _render_processes(wiring)),
     )
     ill = 0
@@ -117,6 +118,13 @@ def _stores(wiring: Wiring) -> Iterator[Finding]:
     for name, store in wiring.stores.items():
         for sentence, well in store.check(wiring.originals.known_key(store)):
             yield f"{name}: {sentence}", well
+
+
+def _catalog(wiring: Wiring) -> Iterator[Finding]:
+    if wiring.catalog is None:
+        yield "none is configured: no titles, tags and neighbours", True
+        return
+    yield from wiring.catalog.check()
 
 
 def _render_processes(wiring: Wiring) -> Iterator[Finding]:

@@ -137,7 +137,8 @@ def _waiting(config: Config) -> Iterator[ConfigError]:
 
 
 def _keys(config: Config) -> Iterator[ConfigError]:
-    for position, key in enumerate(config.signing.keys):
-        if len(key.text.encode()) < LEAST_KEY_BYTES:
-            cure = "make one: openssl rand -hex 32"
-            yield ConfigError(f"signing.keys.{position}", f"expected at least {LEAST_KEY_BYTES} characters for a key, got fewer", cure)
+    for name, secrets in (("signing.keys", config.signing.keys), ("hosts.service.tokens", config.hosts.service.tokens)):
+        for position, secret in enumerate(secrets):
+            if len(secret.text.encode()) < LEAST_KEY_BYTES:
+                cure = "make one: openssl rand -hex 32"
+                yield ConfigError(f"{name}.{position}", f"expected at least {LEAST_KEY_BYTES} characters, got fewer", cure)

@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from renderer.config import catalogs, places
 from renderer.config.model import Config
-from renderer.config.places import BY_KIND, NamespaceSettings
+from renderer.config.places import NamespaceSettings
 from renderer.config.sections import WatermarkSettings
 from renderer.config.values import IsBytes, Secret, spell_bytes
 
@@ -33,6 +34,7 @@ likely cure, and ends the command with exit code 2.
 
 _INTRODUCTIONS = {
     "stores": "A mapping of names to stores. Without one there is `disk: {kind: file}`. Names are lower-case letters, digits, `_` and `-`.",
+    "catalog": "One catalog for all namespaces. Without one there is `{kind: sqlite}`.",
     "watermarks": "A mapping of names to watermarks; none by default. Names are lower-case letters and digits.",
     "namespaces": "A mapping of names to namespaces. Without one there is `huimages` with these defaults.",
 }
@@ -49,7 +51,9 @@ def page() -> str:
         if name in _INTRODUCTIONS:
             lines += [_INTRODUCTIONS[name], ""]
         if name == "stores":
-            lines += [line for kind, section in BY_KIND.items() for line in _kind(kind, section)]
+            lines += [line for kind, section in places.BY_KIND.items() for line in _kind("stores.*NAME*.", kind, section)]
+        elif name == "catalog":
+            lines += [line for kind, section in catalogs.BY_KIND.items() for line in _kind("catalog.", kind, section)]
         elif name in _NAMED:
             lines += _table(f"{name}.*NAME*.", _NAMED[name])
         elif isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
@@ -57,8 +61,8 @@ def page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _kind(kind: str, section: type[BaseModel]) -> list[str]:
-    return [f"### kind: {kind}", "", section.model_fields["kind"].description or "", "", *_table("stores.*NAME*.", section)]
+def _kind(prefix: str, kind: str, section: type[BaseModel]) -> list[str]:
+    return [f"### kind: {kind}", "", section.model_fields["kind"].description or "", "", *_table(prefix, section)]
 
 
 def _table(prefix: str, section: type[BaseModel]) -> list[str]:

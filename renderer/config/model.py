@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError
 
 from renderer.config import reading
+from renderer.config.catalogs import DEFAULT_CATALOG, CatalogSettings
 from renderer.config.checks import disagreements, operations_of
 from renderer.config.places import DEFAULT_NAMESPACES, DEFAULT_STORES, Name, NamespaceSettings, Stores
 from renderer.config.problems import spelled, together, translated
@@ -36,7 +37,7 @@ from renderer.recipe import Qualities
 from renderer.rendition import NAMINGS, Namespace
 
 DEFAULT_ROOT = "onmiss-data"
-DEFAULTS: dict[str, Any] = {"stores": DEFAULT_STORES, "namespaces": DEFAULT_NAMESPACES}
+DEFAULTS: dict[str, Any] = {"stores": DEFAULT_STORES, "namespaces": DEFAULT_NAMESPACES, "catalog": DEFAULT_CATALOG}
 
 
 class Config(Section):
@@ -53,6 +54,7 @@ class Config(Section):
         description="Families of originals that are named alike and kept in one place, by the name that native URLs have for them. "
         "huImages' URLs mean the namespace huimages."
     )
+    catalog: CatalogSettings = Field(description="What is known about originals beside their bytes: sizes, titles, tags, references.")
     quality: QualitySection = Field(description="What is filled in where a URL names no quality. After a change raise cache.generation.")
     watermarks: dict[MarkName, WatermarkSettings] = Field(
         default_factory=dict, description="Watermarks by a name of yours, for `watermark-NAME` in a recipe: no URL can say more than that."
@@ -130,6 +132,10 @@ class Config(Section):
     def generation(self) -> str:
         """The cache's, as its directory is named: resamplers make other bytes, so each has a tree of its own."""
         return f"{self.cache.generation}-{self.render.resampler}"
+
+    def tokens(self) -> tuple[bytes, ...]:
+        """Who may write over HTTP."""
+        return tuple(token.text.encode() for token in self.hosts.service.tokens)
 
     def signing_keys(self) -> tuple[bytes, ...]:
         return tuple(key.text.encode() for key in self.signing.keys)

@@ -5,11 +5,11 @@ A store's settings are its constructor's arguments under the same names; a test 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from renderer.config.sections import Section
+from renderer.config.sections import Section, Settings
 from renderer.config.values import Count, Placed, Seconds, Secret, SecretText, Url
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)]
@@ -18,18 +18,15 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)
 Prefix = Annotated[str, StringConstraints(pattern=r"^$|^([A-Za-z0-9_-][A-Za-z0-9._-]*/?)+$", max_length=200)]
 
 
-class _Settings(Section):
-    def settings(self) -> dict[str, Any]:
-        """The arguments of the store's constructor, secrets in the clear."""
-        values = {name: getattr(self, name) for name in type(self).model_fields if name != "kind"}
-        return {name: value.text if isinstance(value, Secret) else value for name, value in values.items()}
+class StoreSettings(Settings):
+    """Of one kind of store."""
 
     def slowest_seconds(self) -> float:
         """How long a fetch may be silent before the store gives up, in seconds."""
         return 0
 
 
-class FileSettings(_Settings):
+class FileSettings(StoreSettings):
     kind: Literal["file"] = Field(description="A directory on this machine.")
     root: Placed = Field(default=Placed("originals"), description="The directory.")
 
@@ -38,7 +35,7 @@ class FileSettings(_Settings):
         return (self.kind, str(self.root))
 
 
-class S3Settings(_Settings):
+class S3Settings(StoreSettings):
     kind: Literal["s3"] = Field(description="A bucket of Amazon S3 or any server that speaks its protocol.")
     bucket: str = Field(min_length=3, max_length=255, description="Name of the bucket.")
     prefix: str = Field(default="", max_length=500, description="What every key in the bucket begins with.")
@@ -69,7 +66,7 @@ class S3Settings(_Settings):
         return self.attempts * (self.connect_seconds + self.read_seconds)
 
 
-class MemorySettings(_Settings):
+class MemorySettings(StoreSettings):
     kind: Literal["memory"] = Field(description="The process's memory: for tests, gone with the process.")
 
     def place(self) -> tuple[str, ...]:
@@ -77,9 +74,8 @@ class MemorySettings(_Settings):
         return (self.kind, str(id(self)))
 
 
-StoreSettings = FileSettings | S3Settings | MemorySettings
-BY_KIND: dict[str, type[Section]] = {"file": FileSettings, "s3": S3Settings, "memory": MemorySettings}
-Stores = dict[Name, Annotated[StoreSettings, Field(discriminator="kind")]]
+BY_KIND: dict[str, type[StoreSettings]] = {"file": FileSettings, "s3": S3Settings, "memory": MemorySettings}
+Stores = dict[Name, Annotated[FileSettings | S3Settings | MemorySettings, Field(discriminator="kind")]]
 
 
 class NamespaceSettings(Section):

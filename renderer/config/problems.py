@@ -10,11 +10,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from renderer.config.places import BY_KIND
+from renderer.config import catalogs, places
 from renderer.errors import ConfigError
 from renderer.fields import shown
 
 Location = tuple[int | str, ...]
+
+# Section: how deep a thing of several kinds stands in it, and what they are; pydantic tells which kind it took, just behind.
+_KINDS: dict[str, tuple[int, Mapping[str, type[BaseModel]]]] = {"stores": (2, places.BY_KIND), "catalog": (1, catalogs.BY_KIND)}
 
 _EXPECTED = {
     "missing": "a value",
@@ -80,13 +83,14 @@ def _problem(details: ErrorDetails, model: type[BaseModel], sources: Mapping[str
     location = _without_marks(details["loc"])
     key = spelled(location)
     key = sources.get(key, key)
-    kind = details["loc"][2:3] if details["loc"][0] == "stores" else ()  # pydantic tells which of the kinds of store it took
-    owner, info = find(BY_KIND[str(kind[0])], location[2:]) if set(kind) & BY_KIND.keys() else find(model, location)
+    depth, kinds = _KINDS.get(str(details["loc"][0]), (0, {}))
+    kind = str(details["loc"][depth]) if depth < len(details["loc"]) else ""
+    owner, info = find(kinds[kind], location[depth:]) if kind in kinds else find(model, location)
     if details["type"] == "extra_forbidden":
         return ConfigError(key, "expected a known key", similar(str(location[-1]), owner.model_fields if owner else ()))
     if details["type"].startswith("union_tag"):
         got = shown(str(details["ctx"]["tag"])) if "tag" in details["ctx"] else "none"
-        return ConfigError(f"{key}.kind", f"expected {' or '.join(BY_KIND)}, got {got}")
+        return ConfigError(f"{key}.kind", f"expected {' or '.join(kinds)}, got {got}")
     if details["type"] == "missing":
         return ConfigError(key, "expected a value, got none", info.description or "" if info else "")
     if details["type"] == "value_error":
@@ -97,7 +101,7 @@ def _problem(details: ErrorDetails, model: type[BaseModel], sources: Mapping[str
 
 def _told(details: ErrorDetails, info: FieldInfo | None, location: Location) -> str:
     secret = info is not None and isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("secret")
-    if secret or location[:1] == ("signing",):
+    if secret or location[:1] == ("signing",) or "tokens" in location:
         return "something else"  # never repeat what may be a secret
     value = details["input"]
     if isinstance(value, dict | list):
@@ -108,8 +112,11 @@ def _told(details: ErrorDetails, info: FieldInfo | None, location: Location) -> 
 def _without_marks(location: Location) -> Location:
     """Without what pydantic adds for the branch of a union that it tried, and for a key (rather than a value) of a mapping."""
     kept = [part for part in location if part != "[key]"]
-    if len(kept) > 2 and kept[0] == "stores" and kept[2] in BY_KIND:
-        del kept[2]
+    depth, kinds = _KINDS.get(str(kept[0]), (0, {}))
+    if len(kept) > depth and kept[depth] in kinds:
+        del kept[depth]
+    if kept[0] == "catalog":  # has a key `path`, and no union below its kinds
+        return tuple(kept)
     return tuple(part for part in kept if not (isinstance(part, str) and ("[" in part or part in ("int", "none", "path"))))
 
 

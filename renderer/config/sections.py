@@ -7,7 +7,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from renderer.config.values import Bytes, Count, CountOrOff, Listen, Placed, Seconds, SecretText, SocketPath, Url, split_listen
+from renderer.config.values import (
+    Bytes,
+    Count,
+    CountOrOff,
+    Listen,
+    Placed,
+    Seconds,
+    Secret,
+    SecretText,
+    SocketPath,
+    Url,
+    split_listen,
+)  # fmt: skip
 from renderer.fields import shown
 
 
@@ -24,6 +36,15 @@ class Section(BaseModel):
             return data
         sections = [name for name, info in cls.model_fields.items() if _is_section(info.annotation)]
         return data | {name: {} for name in sections if data.get(name) is None}
+
+
+class Settings(Section):
+    """What something is made of that comes in several kinds: its fields, but for `kind`, are its constructor's arguments."""
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the constructor, secrets in the clear."""
+        values = {name: getattr(self, name) for name in type(self).model_fields if name != "kind"}
+        return {name: value.text if isinstance(value, Secret) else value for name, value in values.items()}
 
 
 def _is_section(annotation: Any) -> bool:
@@ -166,6 +187,12 @@ class ServiceHost(_Host):
     listen: Listen = Field(
         default="127.0.0.1:8081",
         description="HOST:PORT of the host of pages, uploads and JSON; unless given, on loopback, one port above the images'.",
+    )
+    tokens: list[SecretText] = Field(
+        default_factory=list,
+        json_schema_extra={"secret": True},
+        description="Bearer tokens, at least 16 characters each: a text, {env: NAME} or {file: PATH}. Who sends one of them may delete and "
+        "purge; with none, nobody may over HTTP.",
     )
 
 

@@ -100,7 +100,7 @@ def test_a_wrong_key_is_named_with_its_cure(text: str, said: str) -> None:
         pytest.param(
             "serve: {waiting_per_original: 176}", "serve.waiting_per_original: expected fewer than serve.waiting", id="per original"
         ),
-        pytest.param("signing: {keys: [short]}", "signing.keys.0: expected at least 16 characters for a key, got fewer", id="a short key"),
+        pytest.param("signing: {keys: [short]}", "signing.keys.0: expected at least 16 characters, got fewer", id="a short key"),
     ],
 )
 def test_keys_that_disagree_are_named(text: str, said: str) -> None:

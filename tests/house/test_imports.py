@@ -11,8 +11,8 @@ from tests.house import tree
 ORDER = """
     errors formats fields box ops recipe rendition limits signing messages markup dialects
     picture walls workers
-    metrics threads locks placing stores catalog quarantine originals fetching cache desk
-    service ingest removal importing pruning jobs browser
+    metrics threads locks placing stores catalog deletions quarantine originals fetching cache desk
+    describing service ingest removal importing pruning jobs browser
     config web wiring
     client cli __main__
 """.split()
