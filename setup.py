@@ -24,6 +24,7 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
     packages=find_packages(include=["renderer", "renderer.*"]),
+    py_modules=["huimages"],
     package_data={
         "renderer": ["py.typed"],
         "renderer.browser": ["templates/*.html"],
@@ -40,6 +41,8 @@ setup(
         "boto3>=1.36",
         "flup>=1.0.3",
         "pydantic>=2.8",
+        "rich>=13.7",
+        "thumbhash>=0.1.2",
     ],
     extras_require={
         "fast": [
@@ -50,6 +53,7 @@ setup(
             "pillow-heif>=1.1",
         ],
         "test": [
+            "Django>=4.2",
             "boto3-stubs>=1.36",
             "flask-cors>=5.0",
             "hypothesis>=6.100",

@@ -129,6 +129,8 @@ Listen = Annotated[str, AfterValidator(_listen)]
 
 
 def _url(text: str) -> str:
+    if "@" in text:  # what stands before it may be a password, which must not be repeated
+        raise ValueError("expected an address without user and password, got one with @")
     if text and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", text):
         raise ValueError(f"expected http://HOST or https://HOST, got {shown(text)}")
     return text.rstrip("/")

@@ -30,6 +30,10 @@ HOMES = {
     "pydantic": ("config",),
     "flup": ("web/serve",),
     "flask": ("browser",),
+    "thumbhash": ("picture",),
+    "rich": ("cli",),
+    "django": ("client/django",),
+    "jinja2": ("client/jinja",),
 }
 
 
