@@ -34,6 +34,7 @@ setup(
     install_requires=[
         "CouchDB>=1.2",
         "Flask>=3.0",
+        "Jinja2>=3.1.5",
         "Pebble>=5.2",
         "Pillow>=12.3",
         "PyYAML>=6.0.2",

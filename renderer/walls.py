@@ -1,7 +1,8 @@
 """The walls around a render process: what it may use up, what it may see, and when it must go.
 
 `raise_walls` is the one place where a render process gives things up; a further wall is a further line there. The rest is the front's part:
-the processes that multiprocessing starts get a neutral environment, and the front's own is closed to them.
+the processes that multiprocessing starts for us get a neutral environment and nothing of the program that we are part of, and the front's
+own environment is closed to them.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import util
+from multiprocessing import forkserver, popen_forkserver, process, spawn, util
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any
 
 # linux/prctl.h
@@ -69,18 +73,121 @@ def allow_cpu(seconds: int) -> None:
 
 
 def hide_front() -> None:
-    """In the front, once: nobody of the same uid reads its memory or /proc/<pid>/environ, where the credentials stand."""
+    """In a front of ours, once: nobody of the same uid reads its memory or /proc/<pid>/environ, where the credentials stand.
+
+    Not in an application that uses the client library. The whole process would lose its core dumps, debuggers and profilers, and without
+    root even its own files in /proc: that is not a library's to take. Its render process opens only what the application itself was given,
+    and mostly no more of that than a header.
+    """
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def start_children_neutrally() -> None:
-    """In the front, before multiprocessing starts anything: forkserver and resource tracker get no credentials to inherit.
+    """In a front of ours, before multiprocessing starts anything: forkserver and resource tracker get no credentials to inherit.
 
     multiprocessing offers no way to say which environment they start in, and starts them again by itself, from any thread, when they
     were killed. Emptying `os.environ` around a start of ours would miss those, and other threads (boto3 reads it) would see it empty.
     So the one function that executes them is replaced; `test_workers` looks into /proc whether it still is that function.
     """
     util.spawnv_passfds = _spawn_neutrally
+
+
+class _Starting(threading.local):
+    """Whether this thread starts a process of ours just now."""
+
+    ours = False
+
+
+_starting = _Starting()
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    """Within it, the processes that this thread asks multiprocessing for are ours, whatever else this program starts by it."""
+    before, _starting.ours = _starting.ours, True
+    try:
+        yield
+    finally:
+        _starting.ours = before
+
+
+class _ForkServer(forkserver.ForkServer):
+    """One for us alone: what an application has multiprocessing's own preload, or holds in its environment, is not for render processes."""
+
+    def ensure_running(self) -> None:
+        with _ours():
+            super().ensure_running()
+
+
+class _Popen(popen_forkserver.Popen):
+    def _launch(self, process_obj: process.BaseProcess) -> None:
+        with _ours():
+            super()._launch(process_obj)  # type: ignore[misc]  # not in the stubs
+
+
+class _RenderProcess(ForkServerProcess):
+    @staticmethod
+    def _Popen(process_obj: process.BaseProcess) -> Any:
+        return _Popen(process_obj)
+
+
+class RenderContext(ForkServerContext):
+    """The context of render processes: forks of a forkserver of our own, which knows nothing of the program that we are part of.
+
+    multiprocessing would import the program's main module into every child, for functions that stand there: an application's script without
+    `if __name__ == "__main__"` would run once more in each. Ours stand in modules. Other children of the program are started as ever.
+    """
+
+    Process = _RenderProcess
+
+    def set_forkserver_preload(self, module_names: list[str]) -> None:
+        """The modules that the forkserver imports, so that a render process is a fork and not an import. From now on it runs."""
+        _replace(util, "spawnv_passfds", _spawn_neutrally)
+        _replace(spawn, "get_preparation_data", _prepared)
+        _replace(forkserver, "connect_to_new_process", _connect)
+        _server.set_forkserver_preload(module_names)
+        _server.ensure_running()  # and with it the resource tracker, which a lock of the pool would start otherwise
+
+
+_server = _ForkServer()
+_originals: dict[str, Any] = {}  # multiprocessing's functions, by name
+
+
+def _replace(module: Any, name: str, ours: Any) -> None:
+    """With a function that is `ours` for what is ours, and otherwise what it was. multiprocessing offers no other way in."""
+    if name in _originals:
+        return
+    _originals[name] = found = getattr(module, name)
+
+    def chosen(*arguments: Any) -> Any:
+        return ours(*arguments) if _starting.ours else found(*arguments)
+
+    setattr(module, name, chosen)
+
+
+def _prepared(name: str) -> dict[str, Any]:
+    told: dict[str, Any] = _originals["get_preparation_data"](name)
+    return {key: value for key, value in told.items() if not key.startswith("init_main")}
+
+
+def _connect(fds: Sequence[int]) -> tuple[int, int]:
+    return _server.connect_to_new_process(fds)
+
+
+def _let_go() -> None:
+    """In a process that was forked from a front: its render processes are its parent's, to end and to wait for."""
+    global _server  # noqa: PLW0603  # replaced whole: its lock may be held by a thread that does not exist here
+    alive: int | None = getattr(_server, "_forkserver_alive_fd", None)
+    if alive is not None:
+        with suppress(OSError):
+            os.close(alive)  # or the forkserver would outlive our parent
+    _server = _ForkServer()
+    for child in list(process._children):  # type: ignore[attr-defined]
+        if isinstance(child, _RenderProcess):
+            process._children.discard(child)  # type: ignore[attr-defined]
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _spawn_neutrally(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:

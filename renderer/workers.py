@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from renderer import walls as render_walls
 from renderer.errors import Busy, RendererError, RenderKilled
 from renderer.picture.engine import Engine
-from renderer.picture.jobs import Header, Job, Made
+from renderer.picture.jobs import Described, Header, Job, Made
 from renderer.walls import Walls
 
 # A call may carry many jobs for one original, and others wait for a process meanwhile: after this long it begins no further one. So a
@@ -91,6 +90,15 @@ class Workers:
     def header(self, original: Path) -> Header:
         """What the original's header says; BrokenOriginal, Refused, and as `render`."""
         return self._run(_header, (original, self._engine, self._walls.cpu_seconds), self._seconds, ())
+
+    def describe(self, original: Path, idle_within: float | None = None) -> Described:
+        """What its pixels say of the original; BrokenOriginal, Refused, and as `render`.
+
+        `idle_within`: only when there is a process with nothing else to do, or will be in so many seconds; Busy otherwise.
+        """
+        if idle_within is not None:
+            self._await_idle(idle_within)
+        return self._run(_describe, (original, self._engine, self._walls.cpu_seconds), self._seconds, ())
 
     def pids(self) -> Pids:
         with self._changing:
@@ -173,6 +181,12 @@ class Workers:
             self._in_flight[call] = seconds
         return call
 
+    def _await_idle(self, seconds: float) -> None:
+        """Nothing is held for who waits here: whatever comes meanwhile goes first."""
+        with self._counting:
+            if not self._counting.wait_for(lambda: self._stopping or len(self._in_flight) < self._processes, seconds):
+                raise Busy("every render process is at work")
+
     def _leave(self, call: object) -> None:
         with self._counting:
             del self._in_flight[call]
@@ -194,7 +208,7 @@ class Workers:
             return self._pool
 
     def _new_pool(self) -> ProcessPool:
-        context = multiprocessing.get_context("forkserver")
+        context = render_walls.RenderContext()
         context.set_forkserver_preload(["renderer.workers", "renderer.picture.render"])  # so that a render process is a fork, not an import
         pool = ProcessPool(self._processes, self._max_renders, _begin, (self._walls, self._engine.resampler), context)
         try:
@@ -234,6 +248,13 @@ def _header(original: Path, engine: Engine, cpu_seconds: int) -> Header:
 
     render_walls.allow_cpu(cpu_seconds)
     return read_header(original, engine)
+
+
+def _describe(original: Path, engine: Engine, cpu_seconds: int) -> Described:
+    from renderer.picture.render import describe
+
+    render_walls.allow_cpu(cpu_seconds)
+    return describe(original, engine)
 
 
 def _retire(pool: ProcessPool) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent.parent
 CODE = ("renderer", "scripts", "migrate", "bench")  # folders of what is run
 FOLDERS = (*CODE, "tests", "nginx", "docs")
-_ALONE = ("setup.py", "pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", ".ci/run", "constraints.txt")
+_ALONE = ("setup.py", "huimages.py", "pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", ".ci/run", "constraints.txt")
 _PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".tif", ".bmp", ".ico", ".pyc")
 
 

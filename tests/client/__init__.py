@@ -1,0 +1,1 @@
+"""The client library: against files and SQLite, S3 and CouchDB, and a whole site."""
