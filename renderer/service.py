@@ -10,12 +10,14 @@ import concurrent.futures
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from renderer import signing
 from renderer.cache import Cache, Mark
+from renderer.catalog import Entry
 from renderer.describing import Describing
 from renderer.desk import Desk, Order
 from renderer.errors import BrokenOriginal, Busy, RendererError, RenderKilled, StoreUnavailable
@@ -98,7 +100,8 @@ class Service:
     def _run_maker(self, ref: Ref) -> None:
         """Make what is ordered of `ref` until nothing is. After a purge all begins anew: the bytes may be others now."""
         try:
-            while not self._make_all(ref):
+            entry = self._describing.known(ref)
+            while not self._make_all(ref, entry):
                 continue
         except RendererError as error:
             self._desk.give_up(ref, error)
@@ -106,16 +109,25 @@ class Service:
             log.exception("maker of %s", ref)
             self._desk.give_up(ref, error)
 
-    def _make_all(self, ref: Ref) -> bool:
-        """Whether nothing is left to make; not so when the original was purged meanwhile."""
-        began = time.monotonic()
-        with self._cache.claim(ref, self._bounds.wait_seconds) as mark, self._originals.local(ref) as original:
-            fetch = (time.monotonic() - began) * 1000
-            while orders := self._desk.take(ref, MOST_AT_ONCE):
-                if self._cache.mark(ref) != mark:
-                    self._desk.put_back(ref, orders)
-                    return False
-                self._fulfil(orders, original, mark, fetch)
+    def _make_all(self, ref: Ref, entry: Entry | None) -> bool:
+        """Whether nothing is left to make; not so when the original was purged meanwhile.
+
+        Then there is time to learn about the original, as long as it is here. Whoever orders now finds another maker, and no claim.
+        """
+        began, is_shown = time.monotonic(), False
+        with ExitStack() as claimed:
+            mark = claimed.enter_context(self._cache.claim(ref, self._bounds.wait_seconds))
+            with self._originals.local(ref) as original:
+                fetch = (time.monotonic() - began) * 1000
+                while orders := self._desk.take(ref, MOST_AT_ONCE):
+                    if self._cache.mark(ref) != mark:
+                        self._desk.put_back(ref, orders)
+                        return False
+                    self._fulfil(orders, original, mark, fetch)
+                    is_shown = is_shown or any(map(_is_shown, orders))
+                claimed.close()
+                if is_shown:  # what cannot be rendered cannot be described, and may kill who tries
+                    self._describing.learn(ref, entry, original.path)
         return True
 
     def _fulfil(self, orders: Sequence[Order], original: Local, mark: Mark, fetch: float) -> None:
@@ -215,6 +227,11 @@ class Service:
             self._quarantine.clear(rendition.ref, rendition.recipe.spell())
         except OSError:
             log.exception("records of %s stay", rendition)
+
+
+def _is_shown(order: Order) -> bool:
+    """Whether its pixels could be read."""
+    return isinstance(order.rendition.recipe, Recipe) and order.made.done() and order.made.exception() is None
 
 
 def _clock(moment: float) -> str:

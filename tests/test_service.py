@@ -11,15 +11,17 @@ import pytest
 
 from renderer.box import Box
 from renderer.cache import Cache
+from renderer.catalog import Catalog, Entry
+from renderer.catalog.memory import MemoryCatalog
 from renderer.deletions import Deletions
 from renderer.describing import Describing
-from renderer.errors import BrokenOriginal, Busy, NotAllowed, NotFound, Refused, RendererError, RenderKilled, StoreGarbled
+from renderer.errors import BrokenOriginal, Busy, Gone, NotAllowed, NotFound, Refused, RendererError, RenderKilled, StoreGarbled
 from renderer.formats import JPEG
 from renderer.limits import Limits
 from renderer.messages import Show
 from renderer.ops import Fit
 from renderer.originals import Home, Originals
-from renderer.picture.jobs import Job, Made
+from renderer.picture.jobs import Described, Header, Job, Made
 from renderer.quarantine import Quarantine
 from renderer.recipe import Output, Recipe, Untouched
 from renderer.rendition import NAMINGS, Alias, Namespace, Rendition
@@ -52,6 +54,11 @@ class InlineWorkers:
             job.target.write_text(job.recipe.spell())
         return [Made("jpg", 1, {"decode": 1.0}) for _ in jobs]
 
+    def describe(self, original: Path, idle_within: float | None = None) -> Described:
+        self.calls.append(["describe"])
+        self.before(original, [])
+        return Described(Header(JPEG, 48, 64, 1, False), "shadow")
+
 
 class CountingStore(MemoryStore):
     """Counts fetches; `gate` may hold one up."""
@@ -68,7 +75,10 @@ class CountingStore(MemoryStore):
 class House:
     """A service with everything around it."""
 
-    def __init__(self, tmp_path: Path, keys: Sequence[bytes] = (), limits: Limits = Limits(), bounds: Bounds = Bounds(8, 4, 5)) -> None:
+    def __init__(
+        self, tmp_path: Path, keys: Sequence[bytes] = (), limits: Limits = Limits(), bounds: Bounds = Bounds(8, 4, 5),
+        catalog: Catalog | None = None,
+    ) -> None:  # fmt: skip
         self.store, self.workers = CountingStore(name="far"), InlineWorkers()
         for ref, content in CONTENTS.items():
             path = tmp_path / ref.name
@@ -78,7 +88,7 @@ class House:
         self.cache.prepare()
         self.originals = Originals({"huimages": Home(SPACE, self.store)}, tmp_path / "copies", limits, Deletions(tmp_path / "deletions"))
         self.quarantine = Quarantine(tmp_path / "quarantine", {})
-        describing = Describing(None, self.workers)  # type: ignore[arg-type]
+        describing = Describing(catalog, self.workers)  # type: ignore[arg-type]
         self.service = Service(self.cache, self.originals, describing, self.workers, self.quarantine, limits, keys, bounds)  # type: ignore[arg-type]
 
 
@@ -350,3 +360,101 @@ def test_a_purge_during_a_render_wins(house: House) -> None:
     with pytest.raises(Busy, match="purged"):
         house.service.produce(show())
     assert house.cache.find(show().rendition) is None
+
+
+# --- the catalog ------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def catalog() -> MemoryCatalog:
+    return MemoryCatalog("catalog")
+
+
+@pytest.fixture
+def described(tmp_path: Path, catalog: MemoryCatalog) -> House:
+    """A house with a catalog that knows one original and nothing about it."""
+    catalog.change(REF, lambda _: Entry(width=64, height=48))
+    return House(tmp_path, catalog=catalog)
+
+
+def sides(catalog: Catalog, ref=REF) -> tuple[int, int, str] | None:
+    entry = catalog.get(ref)
+    return (entry.width, entry.height, entry.placeholder) if entry else None
+
+
+def test_what_the_catalog_calls_deleted_is_gone_for_all_who_wait_and_not_fetched(described: House, catalog: MemoryCatalog) -> None:
+    catalog.change(REF, lambda _: Entry(deleted=True))
+    asked, go = threading.Barrier(3), threading.Event()
+    real = catalog.get
+    catalog.get = lambda ref: go.wait(5) and real(ref)  # type: ignore[method-assign,assign]
+
+    def ask(side: int) -> Path:
+        asked.wait(5)
+        return described.service.produce(show(side)).path
+
+    with ThreadPoolExecutor(3) as clients:
+        waiting = [clients.submit(ask, side) for side in (1, 2, 2)]
+        wait_until(lambda: described.service.load()["waiting"] == 3, what="three waiters")
+        go.set()
+        assert [type(each.exception(5)) for each in waiting] == [Gone] * 3
+    assert described.store.gets == 0
+    assert described.service.produce(show(ref=OTHER)).path.exists()
+
+
+def test_an_original_is_described_once_after_its_first_rendition(described: House, catalog: MemoryCatalog) -> None:
+    described.service.produce(show(1))
+    wait_until(lambda: sides(catalog) == (48, 64, "shadow"), what="a description")
+    described.service.produce(show(2))
+    described.service.produce(show(ref=OTHER))
+    wait_until(lambda: described.service.load() == {"waiting": 0, "originals": 0}, what="the makers' end")
+    assert described.workers.calls == [["fit-1x1_q75"], ["describe"], ["fit-2x2_q75"], ["fit-150x150_q75"]]
+    assert sides(catalog, OTHER) is None
+
+
+def test_nobody_waits_for_a_description(described: House, catalog: MemoryCatalog) -> None:
+    go = threading.Event()
+    described.workers.before = lambda original, jobs: None if jobs else go.wait(10) and None
+    assert described.service.produce(show(1)).path.exists()
+    wait_until(lambda: ["describe"] in described.workers.calls, what="a description that takes long")
+    assert described.service.produce(show(2)).path.exists()
+    assert sides(catalog) == (64, 48, "")
+    go.set()
+    wait_until(lambda: sides(catalog) == (48, 64, "shadow"), what="a description")
+
+
+def test_the_original_stays_while_it_is_described(tmp_path: Path, catalog: MemoryCatalog) -> None:
+    """Also one that is fetched anew each time, as its bytes may change."""
+    paths = Namespace("fitter", NAMINGS["path"])
+    ref = paths.ref("hello")
+    catalog.change(ref, lambda _: Entry())
+    house, seen = House(tmp_path, catalog=catalog), []
+    house.originals.homes = {"fitter": Home(paths, house.store, "f/")}
+    house.store.put("f/hello", tmp_path / REF.name, Facts(11, 1))
+    house.workers.before = lambda original, jobs: seen.append(original.read_bytes())
+    house.service.produce(show(ref=ref))
+    wait_until(lambda: sides(catalog, ref) == (48, 64, "shadow"), what="a description")
+    assert seen == [b"hello world"] * 2
+    wait_until(lambda: not list((tmp_path / "copies").rglob(".*")), what="the copy to go")
+
+
+@pytest.mark.parametrize("outcome", [BrokenOriginal("no picture"), Refused("too large")], ids=["broken", "refused"])
+def test_what_cannot_be_rendered_is_not_described(described: House, outcome: RendererError) -> None:
+    described.workers.outcome = outcome
+    with pytest.raises(type(outcome)):
+        described.service.produce(show())
+    wait_until(lambda: described.service.load()["originals"] == 0, what="the maker's end")
+    assert ["describe"] not in described.workers.calls
+
+
+def test_a_description_that_fails_fails_nobody(described: House) -> None:
+    def crash(original: Path, jobs: Sequence[Job]) -> None:
+        if not jobs:
+            raise RenderKilled("signal SIGSEGV", 11)
+
+    described.workers.before = crash
+    assert described.service.produce(show(1)).path.exists()
+    wait_until(lambda: ["describe"] in described.workers.calls, what="a try")
+    assert described.service.produce(show(2)).path.exists()
+    wait_until(lambda: described.service.load()["originals"] == 0, what="the makers' end")
+    assert described.workers.calls.count(["describe"]) == 1
+    assert not list(described.quarantine)

@@ -139,6 +139,39 @@ def test_a_header_is_read_elsewhere_too(start: Start, original: Path) -> None:
     assert (header.format, header.width, header.height, header.frames, header.has_gps) == (JPEG, 640, 480, 1, False)
 
 
+def test_an_original_is_described_elsewhere_and_a_broken_one_says_so(start: Start, original: Path, tmp_path: Path) -> None:
+    workers = start()
+    described = workers.describe(original)
+    assert described.header == workers.header(original)
+    assert len(described.placeholder) > 20
+    (tmp_path / "broken.jpg").write_bytes(original.read_bytes()[:700])
+    assert workers.header(tmp_path / "broken.jpg").width == 640
+    with pytest.raises(BrokenOriginal):
+        workers.describe(tmp_path / "broken.jpg")
+
+
+def test_an_original_that_hangs_whoever_describes_it_is_given_up(start: Start, hanging: Path, original: Path) -> None:
+    workers = start(seconds=0.5)
+    with pytest.raises(RenderKilled):
+        workers.describe(hanging)
+    assert workers.describe(original).placeholder
+
+
+def test_a_description_that_nobody_waits_for_comes_after_all_renders(
+    start: Start, original: Path, hanging: Path, job: Jobs, threads: ThreadPoolExecutor
+) -> None:
+    workers = start(seconds=3)
+    busy = threads.submit(workers.render, hanging, [job()])
+    busy_with(workers)
+    with pytest.raises(Busy, match="at work"):
+        workers.describe(original, idle_within=0.05)
+    patient = threads.submit(workers.describe, original, 20)
+    with hanging.open("wb"):  # the process reads the end of a file, and is free
+        pass
+    assert isinstance(busy.result(10)[0], BrokenOriginal)
+    assert patient.result(10).placeholder
+
+
 def test_errors_come_home_as_they_are(start: Start, tmp_path: Path, original: Path, job: Jobs) -> None:
     workers = start()
     (tmp_path / "text.jpg").write_text("no picture")

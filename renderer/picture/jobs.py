@@ -49,3 +49,11 @@ class Header:
     height: int
     frames: int
     has_gps: bool
+
+
+@dataclass(frozen=True)
+class Described:
+    """What an original's pixels had to be read for: `placeholder` is a ThumbHash in base64."""
+
+    header: Header
+    placeholder: str

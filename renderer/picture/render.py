@@ -1,4 +1,4 @@
-"""What a render process does: an original and its jobs to files, an original to its header."""
+"""What a render process does: an original and its jobs to files, an original to its header or its description."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from renderer.picture.border import within_memory
 from renderer.picture.decode import facts_of, frames_of
 from renderer.picture.encode import created, encoded, encoded_frames
 from renderer.picture.engine import Engine
-from renderer.picture.jobs import Header, Job, Made
+from renderer.picture.jobs import Described, Header, Job, Made
 from renderer.picture.opening import opened
+from renderer.picture.placeholder import placeholder
 from renderer.picture.sharing import Shared
 from renderer.picture.working import worked
 from renderer.recipe import Recipe
@@ -42,6 +43,11 @@ def read_header(original: Path, engine: Engine) -> Header:
         facts = facts_of(form, image, (), engine)
         width, height = facts.turn().outline(facts.size)
         return Header(form, width, height, frames_of(form, image), metadata.has_gps(image))
+
+
+def describe(original: Path, engine: Engine) -> Described:
+    """As `read_header` and, for the placeholder, as rendering raises."""
+    return Described(read_header(original, engine), placeholder(original, engine))
 
 
 def _attempted(shared: Shared, job: Job) -> Made | RendererError:

@@ -62,8 +62,12 @@ class Source(Protocol):
 class Store(Source, Protocol):
     """Can also be written."""
 
-    def put(self, key: str, source: Path, facts: Facts) -> None:
-        """Store a copy of `source` under `key`, whole or not at all, durable on return; what was there is replaced."""
+    def put(self, key: str, source: Path, facts: Facts, only_new: bool = False) -> bool:
+        """Store a copy of `source` under `key`, whole or not at all, durable on return; what was there is replaced.
+
+        With `only_new` nothing is replaced: False when something is there. Two who come together do not both hear True, but where the
+        server behind the store cannot do that.
+        """
 
     def delete(self, key: str) -> bool:
         """Whether there was something to delete."""

@@ -7,6 +7,7 @@ content type and no sides; those facts stay unknown here.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -24,6 +25,7 @@ from renderer.stores.keys import checked, is_key
 from renderer.stores.landing import NO_SPACE, copy_bytes, landing
 
 _TMP = ".tmp"
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK})
 _MOVES = 10  # every lost race means that somebody else's delete made progress
 
 
@@ -68,14 +70,16 @@ class FileStore:
             self._expect_root()
             yield from _walk(self.root, prefix)
 
-    def put(self, key: str, source: Path, facts: Facts) -> None:
+    def put(self, key: str, source: Path, facts: Facts, only_new: bool = False) -> bool:
         path = self._path(key)
         with source.open("rb") as original, self._border():
+            if only_new and self._status(path):
+                return False  # without the work; that nobody is quicker from here on, the link sees to
             temporary = self._temporary()
             try:
                 written = _write(original.fileno(), temporary, facts.time)
                 self._expect_length(os.fstat(original.fileno()).st_size, written, source)
-                self._move(temporary, path)
+                return self._move(temporary, path, only_new)
             finally:
                 temporary.unlink(missing_ok=True)
 
@@ -167,14 +171,17 @@ class FileStore:
         temporary.touch(exist_ok=False)
         return temporary
 
-    def _move(self, temporary: Path, path: Path) -> None:
+    def _move(self, temporary: Path, path: Path, only_new: bool) -> bool:
+        """False when only what is new shall be moved, and something is there."""
         for _ in range(_MOVES):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                temporary.replace(path)
+                self._name(temporary, path, only_new)
             except FileNotFoundError:  # somebody's delete took the empty directories away in between
                 continue
             except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+                if only_new and self._status(path):
+                    return False
                 if not self._in_the_way(path):
                     continue  # that delete again: `mkdir` looks a second time at what it found, and finds nothing
                 raise Conflict(f"expected {shown(path.name)} beside what store {self.name} holds, got a file above or below it") from error
@@ -183,6 +190,18 @@ class FileStore:
             raise StoreUnavailable(self.name, f"expected {path.parent} to stay, got it deleted {_MOVES} times")
         for directory in self._upwards(path.parent):
             _sync(directory)
+        return True
+
+    def _name(self, temporary: Path, path: Path, only_new: bool) -> None:
+        """FileExistsError when only what is new shall have the name; without hard links that is for who looks, and not for a race."""
+        try:
+            os.link(temporary, path) if only_new else temporary.replace(path)
+        except OSError as error:
+            if not only_new or error.errno not in _NO_LINKS:
+                raise
+            if self._status(path):
+                raise FileExistsError(path) from error
+            temporary.replace(path)
 
     def _in_the_way(self, path: Path) -> bool:
         return path.is_dir() or any(map(os.path.isfile, self._upwards(path.parent)))

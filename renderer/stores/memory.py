@@ -41,10 +41,13 @@ class MemoryStore:
             names = sorted((key for key in self._held if key.startswith(prefix)), key=str.encode)
         yield from names
 
-    def put(self, key: str, source: Path, facts: Facts) -> None:
+    def put(self, key: str, source: Path, facts: Facts, only_new: bool = False) -> bool:
         content = source.read_bytes()
         with self._lock:
+            if only_new and checked(key) in self._held:
+                return False
             self._held[checked(key)] = (content, replace(facts, length=len(content)))
+        return True
 
     def delete(self, key: str) -> bool:
         with self._lock:

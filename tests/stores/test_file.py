@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -141,6 +142,35 @@ def test_a_put_survives_the_delete_of_its_neighbour(disk: FileStore, source: Pat
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     assert list(disk.names()) == []
+
+
+def test_what_is_new_is_put_on_a_file_system_without_hard_links_too(
+    disk: FileStore, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert [disk.put("a/b", source, Facts(7, 0), only_new=True) for _ in range(2)] == [True, False]
+    real, status = disk._status, [None]
+    monkeypatch.setattr(disk, "_status", lambda path: status.pop() if status else real(path))  # who was quicker came after our first look
+    assert not disk.put("a/b", source, Facts(7, 0), only_new=True)
+    assert [path.name for path in disk.root.rglob("*") if path.is_file()] == ["b"]
+
+
+def test_of_two_who_put_what_is_new_the_second_leaves_no_trace(disk: FileStore, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(disk, "a/b", source)
+    before, real, status = disk.facts("a/b"), disk._status, [None]
+    monkeypatch.setattr(disk, "_status", lambda path: status.pop() if status else real(path))
+    assert not disk.put("a/b", source, Facts(7, 9), only_new=True)
+    assert disk.facts("a/b") == before
+    assert list((disk.root / ".tmp").iterdir()) == []
+
+
+def test_a_directory_in_the_way_of_what_is_new_is_a_conflict(disk: FileStore, source: Path) -> None:
+    put(disk, "a/b", source)
+    with pytest.raises(Conflict):
+        disk.put("a", source, Facts(7, 0), only_new=True)
 
 
 def test_get_is_a_copy_not_a_link(disk: FileStore, source: Path, tmp_path: Path) -> None:

@@ -327,6 +327,72 @@ def test_odd_metadata_is_passed_over(connect: Connect) -> None:
     assert store.facts("key") == Facts(len(PICTURE), LAST_MODIFIED_SECONDS, height=300)
 
 
+def test_a_condition_is_asked_for_in_one_request_once_it_is_known_to_be_honoured(connect: Connect, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(PICTURE)
+    absent, exists = error(404, "NoSuchKey"), error(412, "PreconditionFailed")
+    store, server = connect(in_turn(absent, whole(b""), exists, whole(b""), exists))
+    assert put_new(store, tmp_path)  # a look, a put, and another that shows whether the condition counts
+    assert put_new(store, tmp_path)
+    assert not put_new(store, tmp_path)
+    assert [seen.method for seen in server.seen] == ["HEAD", "PUT", "PUT", "PUT", "PUT"]
+    assert {seen.headers.get("If-None-Match") for seen in server.seen[1:]} == {"*"}
+    assert {seen.body for seen in server.seen[1:]} == {PICTURE}
+
+
+def test_where_the_condition_is_passed_over_we_look_before_we_put(connect: Connect, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(PICTURE)
+    absent, there = error(404, "NoSuchKey"), whole(b"")
+    store, server = connect(in_turn(absent, there, there, there, absent, there))
+    assert put_new(store, tmp_path)
+    assert not put_new(store, tmp_path)
+    assert put_new(store, tmp_path)
+    assert [seen.method for seen in server.seen] == ["HEAD", "PUT", "PUT", "HEAD", "HEAD", "PUT"]
+    assert "If-None-Match" not in server.seen[-1].headers
+
+
+@pytest.mark.parametrize(("status", "code"), [(501, "NotImplemented"), (400, "InvalidArgument")], ids=["501", "400"])
+def test_where_the_condition_is_not_implemented_we_put_without(connect: Connect, tmp_path: Path, status: int, code: str) -> None:
+    (tmp_path / "source").write_bytes(PICTURE)
+    absent = error(404, "NoSuchKey")
+    store, server = connect(in_turn(absent, error(status, code), whole(b""), absent, whole(b"")))
+    assert put_new(store, tmp_path)
+    assert put_new(store, tmp_path)
+    conditions = [seen.headers.get("If-None-Match") for seen in server.seen if seen.method == "PUT"]
+    assert conditions == ["*", None, None]
+    assert server.seen[2].body == PICTURE
+
+
+def test_a_write_that_came_in_between_is_tried_again_and_not_for_ever(connect: Connect, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(PICTURE)
+    absent, conflict, exists = error(404, "NoSuchKey"), error(409, "ConditionalRequestConflict"), error(412, "PreconditionFailed")
+    store, server = connect(in_turn(absent, conflict, conflict, whole(b""), exists))
+    assert put_new(store, tmp_path)
+    assert [seen.body for seen in server.seen[1:]] == [PICTURE] * 4
+    store, server = connect(in_turn(absent, conflict))
+    with pytest.raises(StoreUnavailable, match="409 'ConditionalRequestConflict'"):
+        put_new(store, tmp_path)
+    assert len(server.seen) < 10
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, "BadDigest"), (403, "AccessDenied"), (500, "InternalError")])
+def test_other_trouble_is_none_of_the_condition(connect: Connect, tmp_path: Path, status: int, code: str) -> None:
+    (tmp_path / "source").write_bytes(PICTURE)
+    store, server = connect(in_turn(error(404, "NoSuchKey"), error(status, code)))
+    with pytest.raises(StoreUnavailable, match=code):
+        put_new(store, tmp_path)
+    assert len(server.seen) == 2
+
+
+def test_what_was_stored_is_stored_though_the_server_fails_while_we_learn(connect: Connect, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(PICTURE)
+    store, _ = connect(in_turn(error(404, "NoSuchKey"), whole(b""), error(500, "InternalError")))
+    assert put_new(store, tmp_path)
+
+
+def put_new(store: S3Store, tmp_path: Path) -> bool:
+    return store.put("key", tmp_path / "source", Facts(len(PICTURE), 0), only_new=True)
+
+
 def test_put_sets_no_acl_and_sends_plain_bytes_with_their_md5(connect: Connect, tmp_path: Path) -> None:
     """Decision 5; and trailing checksums are what many servers do not read."""
     store, server = connect(whole(b""), prefix="/folder/")

@@ -25,6 +25,7 @@ from renderer.stores.keys import begins_key, checked, is_key
 from renderer.stores.landing import Landing, landing
 from renderer.stores.s3.border import border, is_absence
 from renderer.stores.s3.client import Access, Addressing, LazyClient
+from renderer.stores.s3.creation import Creation
 
 _CHUNK_BYTES = 64 * 1024
 # A read timeout bounds the silence, not the whole: a body that drips must end too. 64 MB in a minute are 1 MB/s.
@@ -63,6 +64,7 @@ class S3Store:
         self._lazy = LazyClient(
             Access(endpoint_url, region, addressing, connect_seconds, read_seconds, attempts, access_key_id, secret_access_key)
         )
+        self._creation = Creation()
         self._bucket_seen = False
 
     def get(self, key: str, target: Path, max_bytes: int) -> Facts | None:
@@ -100,12 +102,16 @@ class S3Store:
                     if is_key(key):
                         yield key
 
-    def put(self, key: str, source: Path, facts: Facts) -> None:
+    def put(self, key: str, source: Path, facts: Facts, only_new: bool = False) -> bool:
         wanted = self._place(key) | {"Metadata": _metadata(facts)}
         if facts.content_type:
             wanted["ContentType"] = facts.content_type
         with source.open("rb") as original, self._border():
-            self._client.put_object(Body=original, ContentMD5=_content_md5(original), **wanted)
+            wanted |= {"Body": original, "ContentMD5": _content_md5(original)}
+            if only_new:
+                return self._creation.put(self._client, wanted)
+            self._client.put_object(**wanted)
+        return True
 
     def delete(self, key: str) -> bool:
         """S3 itself does not say whether there was something, so we look first."""

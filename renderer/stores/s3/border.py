@@ -60,11 +60,19 @@ def border(store: str, where: str) -> Iterator[None]:
 
 def is_absence(error: foreign.ClientError) -> bool:
     """No such key. HEAD has no body and so no code: 404 alone. A missing bucket is no absence of a key."""
-    return _code(error) in ("NoSuchKey", "404", "NotFound")
+    return code_of(error) in ("NoSuchKey", "404", "NotFound")
+
+
+def code_of(error: foreign.ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def status_of(error: foreign.ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _answered(store: str, where: str, error: foreign.ClientError) -> StoreUnavailable:
-    code, status = _code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code, status = code_of(error), status_of(error)
     operation = error.operation_name
     if code == "NoSuchBucket" or status == 404:
         return StoreUnavailable(store, f"expected {where}, found no such bucket")
@@ -76,10 +84,6 @@ def _answered(store: str, where: str, error: foreign.ClientError) -> StoreUnavai
     if code in _GARBLED_CODES:
         return StoreGarbled(store, got)
     return StoreUnavailable(store, got)
-
-
-def _code(error: foreign.ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def _cure(error: Exception) -> str:
