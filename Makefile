@@ -38,7 +38,7 @@ features: ## which rows of docs/features.md a passing test proves
 	@[ -f .features.json ] || $(BIN)/python -m pytest -q -n $(WORKERS) -m feature >&2 || true
 	@$(BIN)/python scripts/features.py
 
-bench: ## ratios of hits and misses, side by side in one run, into bench/RESULTS.md
+bench: ## ratios of hits, misses, imports and purges, side by side in one run, into bench/RESULTS.md
 	@scripts/bootstrap test
 	$(BIN)/python -m bench
 
@@ -48,7 +48,7 @@ bench-pictures: ## pixels against sharp, pyvips, thumbor and ipx, side by side i
 
 soak: ## the long proofs in full: hundreds of kills under load, which `make test` runs shortened
 	@scripts/bootstrap test
-	ONMISS_SOAK=1 $(BIN)/python -m pytest -s -q --timeout 3600 tests/e2e/test_storms.py tests/picture/test_fuzz.py
+	ONMISS_SOAK=1 $(BIN)/python -m pytest -s -q --timeout 3600 tests/e2e/test_storms.py tests/e2e/test_purge.py tests/test_removal.py tests/picture/test_fuzz.py
 
 golden: ## write the golden outputs anew, to be read before they are committed
 	@scripts/bootstrap test

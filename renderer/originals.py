@@ -1,12 +1,13 @@
 """Where a namespace's originals live: its one store, and a local copy nearby. (Legacy sources join them here.)
 
 What came from afar and is named by its hash is kept as a local copy; names whose bytes may change are fetched anew each time. A store on
-this disk is its own local copy.
+this disk is its own local copy. What is absent was deleted or never was, and the record of deletions is asked which.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -14,12 +15,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from renderer import locks
 from renderer.deletions import Deletions
-from renderer.errors import BadRequest, NotFound, StoreGarbled
+from renderer.errors import BadRequest, Gone, NotFound, StoreGarbled, StoreUnavailable
 from renderer.limits import Limits
 from renderer.placing import is_left, own_name, place
 from renderer.rendition import Namespace, Ref
-from renderer.stores import Facts, OnDisk, Store
+from renderer.stores import Facts, OnDisk, Source, Store
 
 ABSENT_SECONDS = 10  # how long "there is none" is believed of a remote store: as long as a 404 may be cached (R22)
 ABSENT_MOST = 10_000  # names remembered as absent: some 3 MB
@@ -27,11 +29,12 @@ ABSENT_MOST = 10_000  # names remembered as absent: some 3 MB
 
 @dataclass(frozen=True)
 class Home:
-    """Where one namespace lives; `prefix` stands before every key."""
+    """Where one namespace lives; `prefix` stands before every key; `legacy`: sources that may still have what the store has not."""
 
     namespace: Namespace
     store: Store
     prefix: str = ""
+    legacy: tuple[Source, ...] = ()
 
     def key(self, name: str) -> str:
         """sha1: the bare ID (huImages' S3 key), sharded where the store wants it; md5: image-server's layout; path: itself."""
@@ -62,12 +65,14 @@ class Originals:
 
     def __init__(self, homes: Mapping[str, Home], copies: Path, limits: Limits, deletions: Deletions) -> None:
         self.homes, self._copies, self._limits, self._deletions = homes, copies, limits, deletions
-        self._absent = _Absent()
+        # Who was deleted is remembered apart: should its record vanish, it was put again, by another process.
+        self._absent, self._gone = _Absent(), _Absent()
 
     @contextlib.contextmanager
     def local(self, ref: Ref) -> Iterator[Local]:
-        """The original as a file that stays while the block runs. NotFound, TooManyBytes, or what the store raises."""
+        """The original as a file that stays while the block runs. NotFound, Gone, TooManyBytes, or what the store raises."""
         home = self.homes[ref.namespace.name]
+        self._deletions.check_unfinished(ref)
         if isinstance(home.store, OnDisk):
             yield self._on_disk(home, home.store, ref)
         elif ref.namespace.naming.immutable:
@@ -87,6 +92,7 @@ class Originals:
         except FileNotFoundError:
             stat = None  # deleted since we looked
         if path is None or stat is None:
+            self._deletions.check(ref)
             raise NotFound(ref)
         self._limits.judge_bytes(stat.st_size)
         return Local(path, int(stat.st_mtime))
@@ -105,18 +111,34 @@ class Originals:
 
     @contextlib.contextmanager
     def _fetched(self, home: Home, ref: Ref) -> Iterator[Local]:
-        if self._absent.knows(ref):
-            raise NotFound(ref)
+        self._expect_unforgotten(ref)
         self._copies.mkdir(parents=True, exist_ok=True)
         target = self._copies / f".{own_name()}"
         try:
             facts = home.store.get(home.key(ref.name), target, self._limits.max_original_bytes)
             if facts is None:
-                self._absent.add(ref)
+                self._note_absence(ref)
                 raise NotFound(ref)
             yield Local(target, facts.time)
         finally:
             target.unlink(missing_ok=True)
+
+    def _expect_unforgotten(self, ref: Ref) -> None:
+        """NotFound or Gone when the store did not have it a moment ago."""
+        is_absent = self._absent.knows(ref)
+        if is_absent or self._gone.knows(ref):
+            self._deletions.check(ref)
+        if is_absent:
+            raise NotFound(ref)
+
+    def _note_absence(self, ref: Ref) -> None:
+        """Gone when it was deleted."""
+        try:
+            self._deletions.check(ref)
+        except Gone:
+            self._gone.add(ref)
+            raise
+        self._absent.add(ref)
 
     def verify(self, ref: Ref, path: Path) -> None:
         """StoreGarbled when the bytes do not have the hash that the name promises; names that promise none pass."""
@@ -129,21 +151,62 @@ class Originals:
         home = self.homes[ref.namespace.name]
         return home.store.facts(home.key(ref.name))
 
-    def put(self, ref: Ref, source: Path, facts: Facts) -> None:
-        """Store a copy of `source`; it is found at once, whatever was looked for before."""
+    def put(self, ref: Ref, source: Path, facts: Facts, only_new: bool = False) -> bool:
+        """Store a copy of `source`; it is found at once, whatever was looked for before. `only_new` and the answer: as Store.put.
+
+        The record of its deletion goes last: who is killed before that has not put it, and does so when he repeats it. A name that is
+        taken stays deleted when it was: what is there is not what was brought.
+        """
         home = self.homes[ref.namespace.name]
-        home.store.put(home.key(ref.name), source, facts)
-        self._deletions.clear(ref)
+        with self._alone(ref):
+            stored = home.store.put(home.key(ref.name), source, facts, only_new)
+            if stored or ref.namespace.naming.immutable:
+                self._deletions.clear(ref)
         self._absent.discard(ref)
+        return stored
+
+    def begin_deletion(self, ref: Ref) -> None:
+        """From here on it is gone, whatever the store has. For good where legacy sources may have it: nothing can be deleted there."""
+        self._deletions.record(ref, for_good=bool(self.homes[ref.namespace.name].legacy))
 
     def delete(self, ref: Ref) -> bool:
         """Whether the store had it. The local copy goes first: when the store does not answer, nothing is made of it all the same.
 
-        Who is fetching it just now may yet keep a copy.
+        Who is fetching it just now may yet keep a copy. Of a deletion and a `put` at once the later one wins, and the record agrees.
         """
         home = self.homes[ref.namespace.name]
-        self.discard_copy(ref)
-        return home.store.delete(home.key(ref.name))
+        with self._alone(ref):
+            self.begin_deletion(ref)
+            self.discard_copy(ref)
+            return home.store.delete(home.key(ref.name))
+
+    def finish_deletion(self, ref: Ref) -> None:
+        """Nothing of it is left: should the store have it another time, it was put again."""
+        with self._alone(ref):
+            self._deletions.finish(ref)
+
+    @contextlib.contextmanager
+    def _alone(self, ref: Ref) -> Iterator[None]:
+        """Be the only one on this machine who puts or deletes it, so that the record of its deletion agrees with the store."""
+        claims = self._deletions.claims
+        claims.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256(str(ref).encode()).digest()
+        with locks.held(claims, int.from_bytes(digest[:8], "big") >> 2):
+            yield
+
+    def may_have(self, ref: Ref) -> bool:
+        """Whether there may be something to delete; False only when that is certain."""
+        if self.homes[ref.namespace.name].legacy or self._copy(ref).exists():
+            return True
+        try:
+            self._deletions.check_unfinished(ref)
+            return self.facts(ref) is not None
+        except (Gone, StoreUnavailable):
+            return True
+
+    def check_deleted(self, ref: Ref) -> None:
+        """Gone when it was deleted, and not put again since."""
+        self._deletions.check(ref)
 
     def known_key(self, store: Store) -> str:
         """The key of some original that was fetched from `store`, for a check that reads it; '' when none is known."""
@@ -159,6 +222,7 @@ class Originals:
         for left in self._copies.glob(".*-*-*"):
             if is_left(left.name):
                 left.unlink(missing_ok=True)
+        self._deletions.sweep()
 
     def names(self, namespace: Namespace) -> Iterator[Ref]:
         """Every original of a namespace, in the store's order; what is not named as ours is passed over."""

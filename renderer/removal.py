@@ -1,7 +1,8 @@
 """Take away what was made of an original, or all of it, for good.
 
-Each step may be repeated, and a repeat takes all of them: whatever a crash left is gone after the next. What is being made meanwhile was
-begun before the tombstone and is not published.
+A deletion is recorded first, from when on the original is gone for everybody; then goes what is public, then all the rest, and last the
+record is called finished. Each step may be repeated, and a repeat takes all of them: whatever a crash left is gone after the next. What is
+being made meanwhile was begun before the tombstone and is not published.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from renderer.cache import Cache
 from renderer.catalog import Catalog
-from renderer.errors import BadRequest, Busy
+from renderer.errors import BadRequest, Busy, StoreUnavailable
+from renderer.fields import shown
 from renderer.originals import Originals
 from renderer.quarantine import Quarantine
 from renderer.rendition import Namespace, Ref
@@ -25,12 +27,13 @@ _ATTEMPT_SECONDS = 0.2  # of waiting for a maker to leave, before what it began 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What went: renditions (an alias is no file of its own) and their bytes; whether the original's store had it."""
+    """What went: renditions (an alias is no file of its own) and their bytes; whether the original's store had it, and the catalog."""
 
     ref: Ref
     files: int
     bytes: int
     original: bool = False
+    entry: bool = False
 
 
 class Removal:
@@ -47,18 +50,47 @@ class Removal:
         return Receipt(ref, *self._cache.forget(ref))
 
     def delete(self, ref: Ref) -> Receipt:
-        """Original, local copy, records of failures and renditions. Busy, or what the store raises: then it has to be repeated.
+        """Renditions, original, local copy, records of failures, and the catalog's entry with what users noted (H-B25).
 
-        The renditions go first: they are what is public, and a store that is down must not keep them there.
+        Busy, or what the store or the catalog raises: then it has to be repeated, but nothing of it is public any more. What never was
+        leaves no record.
         """
+        if not self._may_be_there(ref):
+            return self._leave_nothing(ref)
+        self._originals.begin_deletion(ref)
         first = self.purge(ref)
         found = self._originals.delete(ref)
         last = self._outlast_maker(ref)
-        return Receipt(ref, first.files + last.files, first.bytes + last.bytes, found)
+        entry = self._catalog is not None and self._catalog.delete(ref)
+        self._originals.finish_deletion(ref)
+        return Receipt(ref, first.files + last.files, first.bytes + last.bytes, found, entry)
+
+    def check_deleted(self, ref: Ref) -> None:
+        """Gone when it was deleted, and not put again since."""
+        self._originals.check_deleted(ref)
+
+    def _may_be_there(self, ref: Ref) -> bool:
+        """False only when it is certain that there is nothing. This disk is asked first: what is public must not wait for a slow store."""
+        if self._cache.measure(ref)[0]:
+            return True
+        try:
+            known = self._catalog is not None and self._catalog.get(ref) is not None
+        except StoreUnavailable:
+            return True
+        return known or self._originals.may_have(ref)
+
+    def _leave_nothing(self, ref: Ref) -> Receipt:
+        """Of what is not there: records of failures, and notes without an entry. An import that comes just now is not hurt."""
+        rest = self._drop(ref)
+        if self._catalog is not None:
+            self._catalog.delete(ref)
+        return rest
 
     def measure(self, ref: Ref, with_original: bool = False) -> Receipt:
-        """What would go; only a deletion asks the store."""
-        return Receipt(ref, *self._cache.measure(ref), with_original and self._originals.facts(ref) is not None)
+        """What would go; only a deletion asks the store and the catalog."""
+        found = with_original and self._originals.facts(ref) is not None
+        entry = with_original and self._catalog is not None and self._catalog.get(ref) is not None
+        return Receipt(ref, *self._cache.measure(ref), found, entry)
 
     def cached(self, namespace: Namespace) -> Iterator[Ref]:
         """Every original of which there are renditions, by the cache's directories, in bounded memory; the store is not asked."""
@@ -89,6 +121,23 @@ class Removal:
         self._originals.discard_copy(ref)
         self._quarantine.clear(ref)
         return self.purge(ref)
+
+
+def space_of(namespaces: Mapping[str, Namespace], name: str = "") -> Namespace:
+    """The configured namespace called `name`; the first one for ''."""
+    if name and name not in namespaces:
+        raise BadRequest(f"expected one of {', '.join(namespaces)} for a namespace, got {shown(name)}")
+    return namespaces[name] if name else next(iter(namespaces.values()))
+
+
+def ref_of(namespaces: Mapping[str, Namespace], text: str, namespace: str = "") -> Ref:
+    """NAME in `namespace`; without one NAMESPACE/NAME, as receipts say it, or the ID of an original in the first namespace."""
+    space, slash, name = text.partition("/")
+    if namespace or not slash:
+        return space_of(namespaces, namespace).ref(text)
+    if space not in namespaces:
+        raise BadRequest(f"expected an ID or NAMESPACE/NAME for an original, got {shown(text)}")
+    return namespaces[space].ref(name)
 
 
 def _refs_below(generation: Path, namespace: Namespace) -> Iterator[Ref]:

@@ -25,6 +25,7 @@ from renderer.service import Bounds, Service
 from renderer.stores import Store, open_store
 from renderer.walls import Walls
 from renderer.web.app import Admin, Front, Images
+from renderer.web.removing import Removing
 from renderer.workers import Workers
 
 
@@ -98,7 +99,7 @@ class Wiring:
 
     @cached_property
     def removal(self) -> Removal:
-        return Removal(self.originals, self.catalog, self.cache, self.quarantine)
+        return Removal(self.originals, self.catalog, self.cache, self.quarantine, self.config.serve.wait_seconds)
 
     @cached_property
     def front(self) -> Front:
@@ -106,7 +107,8 @@ class Wiring:
         images = Images(self.service, self.cache, terms)
         links = Links(terms, self.config.limits_built(), self.config.hosts.images.base_url(), self.config.signing_keys())
         pages = browser.create(self.originals, terms.namespaces, links, self.config.limits.sizes)
-        return Front({"images": images, "service": pages.wsgi_app, "admin": Admin(self.load)})
+        removing = Removing(self.removal, terms.namespaces, self.config.tokens(), pages.wsgi_app)
+        return Front({"images": images, "service": removing, "admin": Admin(self.load)})
 
     def load(self) -> dict[str, Any]:
         """What the admin host shows."""

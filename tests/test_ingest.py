@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import itertools
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -353,6 +354,7 @@ def prepare(root: Path, workers: Workers) -> House:
     rendition = house.cache.files / old.directory / "fit-1x1_q75.jpg"
     rendition.parent.mkdir(parents=True)
     rendition.write_bytes(b"of the old one")
+    os.utime(rendition, (OWN_TIME, OWN_TIME))
     for ref in (old, IMAGES.ref(_name(NEW)), PATHS.ref("free")):
         house.quarantine.strike(ref, "an old failure")
     return house

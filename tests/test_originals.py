@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from renderer.deletions import Deletions
-from renderer.errors import NotFound, StoreGarbled, TooManyBytes
+from renderer.errors import Gone, NotFound, StoreGarbled, StoreUnavailable, TooManyBytes
 from renderer.limits import Limits
 from renderer.originals import Home, Originals
-from renderer.rendition import NAMINGS, Namespace
+from renderer.rendition import NAMINGS, Namespace, Ref
 from renderer.stores import Facts
 from renderer.stores.file import FileStore
 from renderer.stores.memory import MemoryStore
@@ -38,6 +40,23 @@ class CountingStore(MemoryStore):
 @pytest.fixture
 def store() -> CountingStore:
     return CountingStore(name="far")
+
+
+def looked_for(originals: Originals, ref: Ref = REF) -> object:
+    """Its bytes, or the error that one gets."""
+    try:
+        with originals.local(ref) as local:
+            return local.path.read_bytes()
+    except NotFound as error:
+        return type(error)
+
+
+def delete(originals: Originals, ref: Ref = REF) -> bool:
+    """Every step of a deletion that is about the original."""
+    originals.begin_deletion(ref)
+    found = originals.delete(ref)
+    originals.finish_deletion(ref)
+    return found
 
 
 @pytest.fixture
@@ -161,3 +180,158 @@ def test_names_lists_what_is_ours_and_passes_over_the_rest(originals: Originals,
         store.put(stranger, picture, FACTS)
     assert [ref.name for ref in originals.names(HASHED)] == [REF.name]
     assert [ref.name for ref in originals.names(PATHS)] == ["wallpaper/lion.png"]
+
+
+@pytest.mark.parametrize("ref", [REF, PATHS.ref("wall/lion.png")], ids=["hash-named", "path-named"])
+def test_what_was_deleted_is_gone_and_costs_the_store_one_question(
+    originals: Originals, store: CountingStore, picture: Path, ref: Ref
+) -> None:
+    originals.put(ref, picture, FACTS)
+    assert delete(originals, ref)
+    assert [looked_for(originals, ref) for _ in range(3)] == [Gone, Gone, Gone]
+    assert store.gets == 1
+    assert originals.put(ref, picture, FACTS)
+    assert looked_for(originals, ref) == CONTENT
+
+
+def test_what_was_deleted_on_this_disk_is_gone_too(tmp_path: Path, picture: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    store = FileStore(name="disk", root=tmp_path / "disk")
+    originals = Originals({"huimages": Home(HASHED, store)}, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"))
+    assert looked_for(originals) is NotFound
+    originals.put(REF, picture, FACTS)
+    delete(originals)
+    assert looked_for(originals) is Gone
+    originals.put(REF, picture, FACTS)
+    assert looked_for(originals) == CONTENT
+
+
+def test_gone_ends_with_its_time_and_then_it_is_not_found(store: CountingStore, tmp_path: Path, picture: Path) -> None:
+    seconds = [1_700_000_000.0]
+    deletions = Deletions(tmp_path / "deletions", seconds=100, now=lambda: seconds[0])
+    originals = Originals({"huimages": Home(HASHED, store)}, tmp_path / "copies", Limits(), deletions)
+    originals.put(REF, picture, FACTS)
+    delete(originals)
+    assert looked_for(originals) is Gone
+    seconds[0] += 100
+    assert looked_for(originals) is NotFound
+
+
+def test_what_another_process_puts_again_is_found_at_once(
+    originals: Originals, store: CountingStore, tmp_path: Path, picture: Path
+) -> None:
+    other = Originals(originals.homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"))
+    originals.put(REF, picture, FACTS)
+    delete(other)
+    assert looked_for(originals) is Gone  # and remembered
+    other.put(REF, picture, FACTS)
+    assert looked_for(originals) == CONTENT
+
+
+def test_what_was_absent_a_moment_ago_and_was_put_and_deleted_by_another_is_gone(
+    originals: Originals, tmp_path: Path, picture: Path
+) -> None:
+    assert looked_for(originals) is NotFound  # and remembered
+    other = Originals(originals.homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"))
+    other.put(REF, picture, FACTS)
+    delete(other)
+    assert looked_for(originals) is Gone
+
+
+def test_a_deletion_that_was_only_begun_hides_the_original_and_its_copy_until_it_is_put_again(originals: Originals, picture: Path) -> None:
+    originals.put(REF, picture, FACTS)
+    assert looked_for(originals) == CONTENT
+    originals.begin_deletion(REF)
+    assert looked_for(originals) is Gone
+    assert originals.put(REF, picture, FACTS, only_new=True) is False  # it was there all the time
+    assert looked_for(originals) == CONTENT
+
+
+def test_a_name_that_is_taken_is_not_put_and_stays_deleted_when_it_was(originals: Originals, picture: Path) -> None:
+    ref = PATHS.ref("wall/lion.png")
+    originals.put(ref, picture, FACTS)
+    originals.begin_deletion(ref)
+    assert originals.put(ref, picture, FACTS, only_new=True) is False
+    assert looked_for(originals, ref) is Gone
+    originals.put(ref, picture, FACTS)
+    assert looked_for(originals, ref) == CONTENT
+
+
+def test_what_another_machine_put_again_is_found_though_it_was_deleted_here(
+    originals: Originals, store: CountingStore, tmp_path: Path, picture: Path
+) -> None:
+    originals.put(REF, picture, FACTS)
+    delete(originals)
+    elsewhere = Originals(originals.homes, tmp_path / "copies of another", Limits(), Deletions(tmp_path / "deletions of another"))
+    elsewhere.put(REF, picture, FACTS)
+    assert looked_for(originals) == CONTENT
+
+
+def test_where_legacy_sources_may_have_it_a_deletion_is_for_good(store: CountingStore, tmp_path: Path, picture: Path) -> None:
+    seconds = [1_700_000_000.0]
+    deletions = Deletions(tmp_path / "deletions", seconds=100, now=lambda: seconds[0])
+    old = MemoryStore(name="old")
+    originals = Originals({"huimages": Home(HASHED, store, legacy=(old,))}, tmp_path / "copies", Limits(), deletions)
+    assert originals.may_have(REF)  # who knows what they have
+    delete(originals)
+    seconds[0] += 1_000_000
+    assert looked_for(originals) is Gone
+
+
+def test_what_was_not_put_for_lack_of_a_store_stays_deleted(originals: Originals, store: CountingStore, picture: Path) -> None:
+    originals.put(REF, picture, FACTS)
+    delete(originals)
+
+    def down(*_: object) -> bool:
+        raise StoreUnavailable("far", "no route")
+
+    real, store.put = store.put, down  # type: ignore[method-assign, assignment]
+    with pytest.raises(StoreUnavailable):
+        originals.put(REF, picture, FACTS)
+    assert looked_for(originals) is Gone
+    store.put = real  # type: ignore[method-assign]
+    originals.put(REF, picture, FACTS)
+    assert looked_for(originals) == CONTENT
+
+
+def test_whether_there_may_be_something_is_denied_only_when_it_is_certain(
+    originals: Originals, store: CountingStore, picture: Path
+) -> None:
+    assert not originals.may_have(REF)
+    originals.put(REF, picture, FACTS)
+    assert originals.may_have(REF)
+    looked_for(originals)
+    store.delete(REF.name)
+    assert originals.may_have(REF)  # a local copy
+    originals.begin_deletion(REF)
+    originals.delete(REF)
+    assert originals.may_have(REF)  # an unfinished deletion
+    originals.finish_deletion(REF)
+    assert not originals.may_have(REF)
+
+    def down(key: str) -> None:
+        raise StoreUnavailable("far", "no route")
+
+    store.facts = down  # type: ignore[method-assign]
+    assert originals.may_have(REF)
+
+
+@pytest.mark.parametrize("first", ["put", "delete"])
+def test_of_a_deletion_and_an_import_at_once_the_later_one_wins_and_the_record_agrees(
+    originals: Originals, store: CountingStore, picture: Path, first: str
+) -> None:
+    """The one begins when the store has done the other's bidding, and the other has yet to note it."""
+    originals.put(REF, picture, FACTS)
+    real, other = getattr(store, first), (lambda: delete(originals)) if first == "put" else (lambda: originals.put(REF, picture, FACTS))
+    with ThreadPoolExecutor(1) as pool:
+
+        def interrupted(*values: Any) -> Any:
+            setattr(store, first, real)
+            answer = real(*values)
+            wait([pool.submit(other)], 0.3)  # it waits for us; if it did not, this is ample
+            return answer
+
+        setattr(store, first, interrupted)
+        originals.put(REF, picture, FACTS) if first == "put" else delete(originals)
+    assert bool(store.facts(REF.name)) == (first == "delete")
+    assert looked_for(originals) == (CONTENT if first == "delete" else Gone)

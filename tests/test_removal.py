@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import itertools
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,8 +16,15 @@ from typing import Any
 import pytest
 
 from renderer.cache import Cache
-from renderer.errors import Busy, NotFound, StoreUnavailable
-from renderer.picture.jobs import Job
+from renderer.catalog import Entry, Note
+from renderer.catalog.memory import MemoryCatalog
+from renderer.deletions import Deletions
+from renderer.errors import Busy, Gone, NotFound, StoreUnavailable
+from renderer.formats import JPEG
+from renderer.ingest import Ingest
+from renderer.limits import Limits
+from renderer.originals import Home, Originals
+from renderer.picture.jobs import Header, Job
 from renderer.removal import Receipt, Removal
 from renderer.rendition import NAMINGS, Namespace, Ref
 from renderer.service import Bounds
@@ -23,6 +34,7 @@ from tests.waiting import wait_until
 
 SOAK = bool(os.environ.get("ONMISS_SOAK"))
 RENDERS = 1000 if SOAK else 200
+Wrap = Callable[[Any], Any]  # puts something in front of a part
 PATHS = Namespace("fitter", NAMINGS["path"])
 PARTED = Namespace("p", NAMINGS["md5"])
 
@@ -33,8 +45,18 @@ def house(tmp_path: Path) -> House:
 
 
 @pytest.fixture
-def removal(house: House) -> Removal:
-    return Removal(house.originals, None, house.cache, house.quarantine, wait_seconds=10)
+def catalog() -> MemoryCatalog:
+    return MemoryCatalog("catalog")
+
+
+@pytest.fixture
+def removal(house: House, catalog: MemoryCatalog) -> Removal:
+    return Removal(house.originals, catalog, house.cache, house.quarantine, wait_seconds=10)
+
+
+def known(catalog: MemoryCatalog, ref: Ref = REF) -> None:
+    catalog.change(ref, lambda _: Entry(titles=("Käse",)))
+    catalog.note(ref, "md", lambda _: Note(("wurst",), favorite=True, rating=5))
 
 
 def files_of(house: House, ref: Ref = REF) -> list[Path]:
@@ -86,20 +108,91 @@ def test_a_receipt_is_never_printed_for_what_could_not_be_removed(
     assert files_of(house) == []  # not served all the same
 
 
-def test_a_deletion_leaves_no_file_of_an_original(house: House, removal: Removal, tmp_path: Path) -> None:
+def test_H_B25_a_deletion_leaves_nothing_of_an_original(
+    house: House, removal: Removal, catalog: MemoryCatalog, tmp_path: Path
+) -> None:
     house.service.produce(show(1))
     house.quarantine.strike(REF, "too long", "fit-9x9_q75")
-    assert removal.measure(REF, with_original=True) == removal.delete(REF) == Receipt(REF, 1, len("fit-1x1_q75"), original=True)
+    known(catalog)
+    known(catalog, OTHER)
+    receipt = Receipt(REF, 1, len("fit-1x1_q75"), original=True, entry=True)
+    assert removal.measure(REF, with_original=True) == removal.delete(REF) == receipt
     assert (files_of(house), files_below(tmp_path / "copies"), list(house.quarantine)) == ([], [], [])
-    with pytest.raises(NotFound):
+    assert (catalog.get(REF), catalog.notes(REF), dict(catalog.tags(SPACE))) == (None, {}, {"wurst": 1})  # that of the other
+    with pytest.raises(Gone):
         house.service.produce(show(1))
-    assert removal.measure(REF, with_original=True) == removal.delete(REF) == Receipt(REF, 0, 0, original=False)
+    assert removal.measure(REF, with_original=True) == removal.delete(REF) == Receipt(REF, 0, 0)
+    with pytest.raises(Gone):
+        removal.check_deleted(REF)
     assert house.service.produce(show(ref=OTHER)).path.exists()
+
+
+def test_what_never_was_leaves_no_record_when_it_is_deleted(house: House, removal: Removal, catalog: MemoryCatalog, tmp_path: Path) -> None:
+    absent = SPACE.ref("A" * 32 + "01")
+    catalog.note(absent, "md", lambda _: Note(("wurst",)))
+    house.quarantine.strike(absent, "too long")
+    assert removal.delete(absent) == Receipt(absent, 0, 0)
+    removal.check_deleted(absent)
+    assert (catalog.notes(absent), list(house.quarantine), files_below(tmp_path / "deletions")) == ({}, [], [])
+    with pytest.raises(NotFound) as caught:
+        house.service.produce(show(ref=absent))
+    assert type(caught.value) is NotFound
+
+
+@pytest.mark.parametrize("left", ["renditions", "copy", "entry", "original"])
+def test_whatever_is_left_of_it_is_deleted_and_it_is_gone(
+    house: House, removal: Removal, catalog: MemoryCatalog, tmp_path: Path, left: str
+) -> None:
+    if left != "original":
+        house.store.delete(REF.name)
+    if left == "renditions":
+        publish(house.cache, REF)
+    elif left == "copy":
+        copy = tmp_path / "copies/huimages" / REF.sharded
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes(CONTENTS[REF])
+    elif left == "entry":
+        known(catalog)
+    receipt = removal.delete(REF)
+    assert (bool(receipt.files), receipt.entry, receipt.original) == (left == "renditions", left == "entry", left == "original")
+    assert (files_of(house), files_below(tmp_path / "copies"), catalog.get(REF)) == ([], [], None)
+    with pytest.raises(Gone):
+        house.service.produce(show())
+
+
+def test_without_a_catalog_all_the_rest_is_deleted(house: House) -> None:
+    removal = Removal(house.originals, None, house.cache, house.quarantine)
+    house.service.produce(show(1))
+    assert removal.measure(REF, with_original=True) == removal.delete(REF) == Receipt(REF, 1, len("fit-1x1_q75"), original=True)
+    assert removal.delete(REF) == Receipt(REF, 0, 0)
+    with pytest.raises(Gone):
+        house.service.produce(show(1))
+
+
+def test_a_catalog_that_is_down_keeps_nothing_public_and_a_repeat_does_the_rest(
+    house: House, removal: Removal, catalog: MemoryCatalog, tmp_path: Path
+) -> None:
+    house.service.produce(show(1))
+    known(catalog)
+
+    def down(ref: Ref) -> Any:
+        raise StoreUnavailable("catalog", "no route")
+
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(catalog, "get", down)
+        broken.setattr(catalog, "delete", down)
+        with pytest.raises(StoreUnavailable):
+            removal.delete(REF)
+    assert (files_of(house), files_below(tmp_path / "copies"), house.store.facts(REF.name)) == ([], [], None)
+    with pytest.raises(Gone):
+        house.service.produce(show(1))
+    assert removal.delete(REF) == Receipt(REF, 0, 0, entry=True)
+    assert (catalog.get(REF), catalog.notes(REF)) == (None, {})
 
 
 def test_what_was_deleted_and_is_put_again_is_found_at_once(house: House, removal: Removal, tmp_path: Path) -> None:
     removal.delete(REF)
-    with pytest.raises(NotFound):
+    with pytest.raises(Gone):
         house.service.produce(show())
     house.originals.put(REF, tmp_path / REF.name, Facts(len(CONTENTS[REF]), 1))
     assert house.service.produce(show()).path.exists()
@@ -111,10 +204,14 @@ def test_a_store_that_is_down_does_not_keep_a_picture_public(house: House, remov
     def down(key: str) -> bool:
         raise StoreUnavailable("far", "no route")
 
-    house.store.delete = down  # type: ignore[method-assign]
+    real, house.store.delete = house.store.delete, down  # type: ignore[method-assign, assignment]
     with pytest.raises(StoreUnavailable):
         removal.delete(REF)
     assert (files_of(house), files_below(tmp_path / "copies")) == ([], [])
+    with pytest.raises(Gone):  # though the store, when it is back, still has it: until it is deleted there too, or put again
+        house.service.produce(show(1))
+    house.store.delete = real  # type: ignore[method-assign]
+    assert removal.delete(REF).original
 
 
 class Mortal:
@@ -123,35 +220,137 @@ class Mortal:
     def __init__(self, real: Any, lives: list[int], after: bool) -> None:
         self._real, self._lives, self._after = real, lives, after
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*values: Any) -> Any:
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._real, name)
+
+        def call(*values: Any, **named: Any) -> Any:
             self._lives[0] -= 1
             if self._lives[0] < 0 and not self._after:
                 raise KeyboardInterrupt
-            found = getattr(self._real, name)(*values)
+            found = real(*values, **named)
             if self._lives[0] < 0:
                 raise KeyboardInterrupt
             return found
 
-        return call
+        return call if callable(real) else real
+
+
+class Scene:
+    """A house with an original of which there is everything that there can be; `wrap` may put something in front of each part."""
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir()
+        self.root, self.house, self.catalog = root, House(root), MemoryCatalog("catalog")
+        self.house.service.produce(show(1))
+        self.house.quarantine.strike(REF, "too long", "fit-9x9_q75")
+        known(self.catalog)
+
+    def delete(self, wrap: Wrap = lambda part: part) -> Receipt:
+        homes = {"huimages": Home(SPACE, wrap(self.house.store))}
+        originals = Originals(homes, self.root / "copies", Limits(), wrap(Deletions(self.root / "deletions")))
+        return Removal(originals, wrap(self.catalog), wrap(self.house.cache), wrap(self.house.quarantine)).delete(REF)
+
+    def shown(self) -> str:
+        try:
+            return self.house.service.produce(show(1)).path.name
+        except NotFound as error:
+            return type(error).__name__
+
+    def state(self) -> dict[str, object]:
+        records = [json.loads(path.read_bytes()) for path in files_below(self.root / "deletions")]
+        return {
+            "files": files_of(self.house),
+            "copies": files_below(self.root / "copies"),
+            "quarantine": list(self.house.quarantine),
+            "store": self.house.store.facts(REF.name),
+            "entry": self.catalog.get(REF),
+            "notes": self.catalog.notes(REF),
+            "deletions": [record | {"time": 0} for record in records],
+        }
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("lives", range(6), ids=lambda lives: f"{lives}-steps")
-def test_a_deletion_that_was_killed_anywhere_is_repaired_by_a_repeat(house: House, tmp_path: Path, lives: int, after: bool) -> None:
-    house.service.produce(show(1))
-    house.quarantine.strike(REF, "too long", "fit-9x9_q75")
-    left = [lives]
-    originals, cache, quarantine = (Mortal(real, left, after) for real in (house.originals, house.cache, house.quarantine))
-    with pytest.raises(KeyboardInterrupt):
-        Removal(originals, None, cache, quarantine).delete(REF)  # type: ignore[arg-type]
-    Removal(house.originals, None, house.cache, house.quarantine).delete(REF)
-    assert (files_of(house), files_below(tmp_path / "copies"), list(house.quarantine)) == ([], [], [])
-    with pytest.raises(NotFound):
-        house.service.produce(show(1))
+def test_a_deletion_that_was_killed_anywhere_is_repaired_by_a_repeat(tmp_path: Path, after: bool) -> None:
+    undisturbed = Scene(tmp_path / "undisturbed")
+    undisturbed.delete()
+    wanted = undisturbed.state()
+    assert wanted["deletions"] == [{"ref": str(REF), "time": 0, "for_good": False, "unfinished": False}]
+    died = 0
+    for lives in itertools.count():
+        scene, left = Scene(tmp_path / str(lives)), [lives]
+        with contextlib.suppress(KeyboardInterrupt):
+            scene.delete(lambda part, left=left: Mortal(part, left, after))
+        if left[0] >= 0:
+            break
+        died += 1
+        if not files_of(scene.house) and scene.state()["deletions"]:
+            assert scene.shown() == "Gone", lives  # what is no longer public stays so, finished or not
+        scene.delete()
+        assert scene.state() == wanted, lives
+        assert scene.shown() == "Gone"
+    assert died == 10  # steps
 
 
-def test_a_fetch_in_flight_does_not_bring_back_what_was_deleted(house: House, removal: Removal, tmp_path: Path) -> None:
+class Headers:
+    """A render process as far as an import needs one."""
+
+    def header(self, path: Path) -> Header:
+        return Header(JPEG, 4, 3, 1, has_gps=False)
+
+
+class Interrupted:
+    """Passes calls on, and before one of them calls `other`."""
+
+    def __init__(self, real: Any, countdown: list[int], other: Callable[[], object]) -> None:
+        self._real, self._countdown, self._other = real, countdown, other
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*values: Any, **named: Any) -> Any:
+            self._countdown[0] -= 1
+            if self._countdown[0] == -1:
+                self._other()
+            return getattr(self._real, name)(*values, **named)
+
+        return call
+
+
+def take(scene: Scene, wrap: Wrap = lambda part: part) -> None:
+    house = scene.house
+    parts = (wrap(part) for part in (house.originals, scene.catalog, Headers(), house.cache, house.quarantine))
+    Ingest(*parts, Limits(), scene.root / "scratch").take(SPACE, io.BytesIO(CONTENTS[REF]), 1_000_000_000)
+
+
+def remove(scene: Scene, wrap: Wrap = lambda part: part) -> None:
+    house = scene.house
+    Removal(*(wrap(part) for part in (house.originals, scene.catalog, house.cache, house.quarantine))).delete(REF)
+
+
+@pytest.mark.parametrize("repeated", [take, remove], ids=["import-again", "delete-again"])
+@pytest.mark.parametrize(("one", "other"), [(take, remove), (remove, take)], ids=["delete-during-import", "import-during-delete"])
+def test_a_deletion_and_an_import_of_one_original_at_once_leave_what_a_repeat_of_either_makes_whole(
+    tmp_path: Path, one: Callable[..., None], other: Callable[..., None], repeated: Callable[..., None]
+) -> None:
+    reference = Scene(tmp_path / "reference")
+    remove(reference)
+    for steps in itertools.count():
+        scene, countdown = Scene(tmp_path / str(steps)), [steps]
+        one(scene, lambda part, scene=scene, left=countdown: Interrupted(part, left, lambda: other(scene)))
+        if countdown[0] >= 0:
+            break
+        assert scene.shown() == ("fit-1x1_q75.jpg" if scene.house.store.facts(REF.name) else "Gone"), steps
+        repeated(scene)
+        if repeated is remove:
+            assert scene.state() == reference.state(), steps
+        else:
+            assert scene.catalog.get(REF), steps
+            assert (scene.shown(), scene.state()["deletions"]) == ("fit-1x1_q75.jpg", []), steps
+    assert steps >= 4
+
+
+@pytest.mark.parametrize("catalog_is_down", [False, True], ids=["", "and-the-catalog-is-down"])
+def test_a_fetch_in_flight_does_not_bring_back_what_was_deleted(
+    house: House, removal: Removal, catalog: MemoryCatalog, tmp_path: Path, catalog_is_down: bool
+) -> None:
     go, real = threading.Event(), house.store.get
 
     def slow(key: str, target: Path, max_bytes: int) -> Facts | None:
@@ -159,17 +358,22 @@ def test_a_fetch_in_flight_does_not_bring_back_what_was_deleted(house: House, re
         go.wait(10)
         return facts
 
+    def down(ref: Ref) -> bool:
+        raise StoreUnavailable("catalog", "no route")
+
     house.store.get = slow  # type: ignore[method-assign]
+    if catalog_is_down:
+        catalog.delete = down  # type: ignore[method-assign]
     with ThreadPoolExecutor(2) as pool:
         asked = pool.submit(house.service.produce, show(1))
         wait_until(lambda: files_below(tmp_path / "copies"), what="a fetch")
         deleted = pool.submit(removal.delete, REF)
         wait_until(lambda: house.store.facts(REF.name) is None, what="a deletion that waits for the maker")
         go.set()
-        assert deleted.result(10).original
+        assert isinstance(deleted.exception(10), StoreUnavailable) if catalog_is_down else deleted.result(10).original
         assert isinstance(asked.exception(10), Busy | NotFound) or not asked.result().path.exists()
     assert (files_of(house), files_below(tmp_path / "copies")) == ([], [])
-    with pytest.raises(NotFound):
+    with pytest.raises(Gone):
         house.service.produce(show(2))
 
 

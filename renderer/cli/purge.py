@@ -5,6 +5,9 @@
     onmiss purge --namespace NS              everything that the cache holds of it
     onmiss purge --stdin                     as --id, a line each; what follows a tab is not read
 
+    onmiss purge --id EQ53…01 scenes/hall/lamp.jpg
+    onmiss purge --namespace scenes --name hall/lamp.jpg --dry-run
+
 Prints NAMESPACE/NAME<TAB>FILES<TAB>BYTES<TAB>WHAT a line. Safe to repeat. Works while `onmiss up` runs; nginx may serve an open file for
 five seconds more.
 """
@@ -13,15 +16,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from renderer.cli import FAILED
-from renderer.cli.importing import namespace_of
 from renderer.cli.receipts import Receipts, configure_receipts
 from renderer.config import Config
 from renderer.errors import BadRequest, RendererError
-from renderer.fields import shown
-from renderer.removal import Receipt
+from renderer.removal import Receipt, ref_of, space_of
 from renderer.rendition import Namespace, Ref
 from renderer.wiring import Wiring
 
@@ -40,42 +41,31 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     if chosen.count(True) != 1 or (arguments.name and not (arguments.namespace and not arguments.stdin)):
         raise BadRequest("expected one of --id ID…, --namespace NS [--name NAME…] or --stdin")
     whole = bool(arguments.namespace) and not (arguments.stdin or arguments.name)
-    space = namespace_of(config, arguments.namespace)
+    spaces = config.namespaces_built()
+    space = space_of(spaces, arguments.namespace)
     if whole and not _is_meant(space, arguments):
         print("nothing was purged", file=sys.stderr)
         return FAILED
     wiring = Wiring(config)
     wanted: Iterable[Ref | RendererError]
     if arguments.stdin:
-        wanted = refs_read(config, arguments.namespace)
+        wanted = refs_read(spaces, arguments.namespace)
     elif whole:
         wanted = wiring.removal.cached(space)
     else:
-        wanted = [ref_of(config, text, arguments.namespace) for text in arguments.id or arguments.name]
+        wanted = [ref_of(spaces, text, arguments.namespace) for text in arguments.id or arguments.name]
     take: Callable[[Ref], Receipt] = wiring.removal.measure if arguments.dry_run else wiring.removal.purge
     return Receipts(arguments).collect(wanted, take)
 
 
-def ref_of(config: Config, text: str, namespace: str = "") -> Ref:
-    """NAME in `namespace`; without one NAMESPACE/NAME, as we print it, or the ID of an original in the first namespace."""
-    space, slash, name = text.partition("/")
-    if namespace or not slash:
-        return namespace_of(config, namespace).ref(text)
-    spaces = config.namespaces_built()
-    if space not in spaces:
-        raise BadRequest(f"expected an ID or NAMESPACE/NAME for an original, got {shown(text)}")
-    return spaces[space].ref(name)
-
-
-def refs_read(config: Config, namespace: str) -> Iterator[Ref | RendererError]:
+def refs_read(namespaces: Mapping[str, Namespace], namespace: str) -> Iterator[Ref | RendererError]:
     """One a line; a line that names none is no reason to stop."""
-    namespace_of(config, namespace)
     for line in sys.stdin.buffer:
         text = line.decode("utf-8", "surrogateescape").partition("\t")[0].strip()
         if not text:
             continue
         try:
-            yield ref_of(config, text, namespace)
+            yield ref_of(namespaces, text, namespace)
         except BadRequest as error:
             yield error
 

@@ -65,5 +65,5 @@ class Receipts:
 
 
 def _what(receipt: Receipt) -> str:
-    parts = ["original"] * receipt.original + ["renditions"] * bool(receipt.files)
-    return " and ".join(parts) or "nothing"
+    *parts, last = ["original"] * receipt.original + ["entry"] * receipt.entry + ["renditions"] * bool(receipt.files) or ["nothing"]
+    return ", ".join(parts) + " and " * bool(parts) + last

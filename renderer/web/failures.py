@@ -29,7 +29,9 @@ STATUS: dict[type[RendererError], int] = {
     errors.ConfigError: 500,  # a file that was there at the start and is gone: a watermark
 }
 
-NOT_FOUND_SECONDS = 10  # short back-pressure against one client asking for one missing original again and again
+# Short back-pressure against one client asking for one missing original again and again. What was deleted is asked for most: pages still
+# name it. It may be put again, so no longer than what was never there.
+NOT_FOUND_SECONDS = 10
 RETRY_SECONDS = 5  # where the error does not know better
 
 # What a client may know of faults that are ours: no host, bucket, path or credential.
@@ -48,7 +50,7 @@ def status_of(error: RendererError) -> int:
 def headers_of(error: RendererError) -> tuple[tuple[str, str], ...]:
     """Caching, Retry-After, Allow and WWW-Authenticate as the error wants them."""
     status = status_of(error)
-    found = [("Cache-Control", f"max-age={NOT_FOUND_SECONDS}" if status == 404 else "no-store")]
+    found = [("Cache-Control", f"max-age={NOT_FOUND_SECONDS}" if status in (404, 410) else "no-store")]
     retry_after = getattr(error, "retry_after", 0) or (RETRY_SECONDS if status in (502, 503) else 0)
     if retry_after:
         found.append(("Retry-After", str(retry_after)))

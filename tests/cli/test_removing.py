@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from renderer.cache import Cache
+from renderer.catalog import Entry
 from renderer.rendition import Ref
 from tests.e2e.site import TOP, Site, jpeg
 
@@ -69,6 +70,17 @@ def test_delete_prints_a_receipt_and_leaves_nothing(site: Site) -> None:
     assert (site.wiring.originals.facts(ref), served(site)) == (None, [])
     again = onmiss(site, "delete", ref.name)
     assert (again.returncode, again.stdout) == (0, f"{ref}\t0\t0\tnothing\n")
+
+
+def test_delete_takes_the_catalogs_entry_too_and_says_so(site: Site) -> None:
+    ref, lost = filled(site), site.config.namespaces_built()["huimages"].ref(NOBODY)
+    catalog = site.wiring.catalog
+    assert catalog is not None
+    for known in (ref, lost):
+        catalog.change(known, lambda _: Entry(titles=("Käse",)))
+    would, done = onmiss(site, "delete", "--dry-run", ref.name, lost.name), onmiss(site, "delete", ref.name, lost.name)
+    assert done.stdout == would.stdout == f"{ref}\t2\t14\toriginal, entry and renditions\n{lost}\t0\t0\tentry\n"
+    assert (catalog.get(ref), catalog.get(lost)) == (None, None)
 
 
 def test_delete_takes_names_of_another_namespace(site: Site) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from renderer.deletions import GONE_SECONDS, Deletions
 from renderer.rendition import Ref
 from tests.e2e.conftest import MakeSite
 from tests.e2e.site import TOP, Answer, Site, encoded, jpeg
@@ -69,19 +71,37 @@ def missed(answer: Answer) -> Answer | None:
     return answer if answer["x-onmiss"] == "miss" else None
 
 
-def test_a_deleted_original_is_404_in_every_size_and_can_be_imported_again(site: Site, tmp_path: Path) -> None:
+@pytest.mark.feature(57)
+def test_a_deleted_original_is_410_in_every_size_and_can_be_imported_again(site: Site, tmp_path: Path) -> None:
     content = jpeg()
-    ref = site.put(content)
-    known, unknown = f"/150x150/{ref.name}.jpeg", f"/80x80/{ref.name}.jpeg"
-    length = len(site.get(known).body)
-    assert command(site, "delete", ref.name) == [f"{ref}\t1\t{length}\toriginal and renditions"]
-    assert site.cached() == []
-    assert content not in [path.read_bytes() for path in site.root.rglob("*") if path.is_file()]
-    assert site.get(unknown).status == 404
-    wait_until(lambda: site.get(known).status == 404, PATIENCE, "a 404")
     (tmp_path / "again.jpeg").write_bytes(content)
     command(site, "import", str(tmp_path / "again.jpeg"))
+    (ref,) = site.wiring.originals.names(site.config.namespaces_built()["huimages"])
+    assert site.wiring.catalog is not None
+    assert site.wiring.catalog.get(ref)
+    known, unknown = f"/150x150/{ref.name}.jpeg", f"/80x80/{ref.name}.jpeg"
+    length = len(site.get(known).body)
+    assert command(site, "delete", ref.name) == [f"{ref}\t1\t{length}\toriginal, entry and renditions"]
+    assert (site.cached(), site.wiring.originals.facts(ref), site.wiring.catalog.get(ref)) == ([], None, None)
+    assert content not in [path.read_bytes() for path in site.root.rglob("*") if path.is_file()]
+    gone = site.get(unknown)
+    assert (gone.status, gone["cache-control"], gone["content-type"]) == (410, "max-age=10", "text/plain; charset=utf-8")
+    assert site.get(unknown, "HEAD").comparable()[:2] == gone.comparable()[:2]
+    wait_until(lambda: site.get(known).status == 410, PATIENCE, "a 410")
+    command(site, "import", str(tmp_path / "again.jpeg"))
     wait_until(lambda: site.get(known).status == 200, 15, "the picture again")
+
+
+@pytest.mark.feature(57)
+def test_what_was_deleted_long_ago_is_404_as_if_it_had_never_been(site: Site) -> None:
+    ref = site.put(jpeg())
+    removal = site.wiring.removal
+    removal.delete(ref)
+    assert site.get(f"/80x80/{ref.name}.jpeg").status == 410
+    long_ago = Deletions(site.config.root / "deletions", now=lambda: time.time() - GONE_SECONDS - 1)
+    long_ago.record(ref)
+    long_ago.finish(ref)
+    assert site.get(f"/80x80/{ref.name}.jpeg").status == 404
 
 
 class Crowd:
@@ -137,6 +157,47 @@ def test_a_purge_amid_a_crowd_leaves_nothing_of_the_old_bytes(make_site: MakeSit
     if SOAK:
         purged = sum(receipt.files for receipt in receipts)
         print(f"\n{purged} renditions in {len(receipts)} purges amid {dict(crowd.answers)} answers, no survivor")
+
+
+def test_a_deletion_amid_a_crowd_leaves_nothing_and_every_url_that_was_a_hit_is_410(site: Site) -> None:
+    """RENDERS of them, and then as many as it takes until the deletion returns."""
+    ref = site.put(jpeg(1200, 900))
+    numbers, found, halfway, deleted = itertools.count(), dict[str, int](), threading.Event(), threading.Event()
+
+    def answered(path: str) -> bool:
+        status = site.get(path).status
+        assert status in (200, 410, 503)
+        if status != 503:  # busy, or purged at this moment: the client asks again
+            found[path] = status
+        return status != 503
+
+    def ask() -> None:
+        for number in numbers:
+            if number >= RENDERS and deleted.is_set():
+                return
+            path = f"/i/{ref}/fit-{100 + number % 500}x_q{50 + number // 500}.jpg"
+            wait_until(lambda path=path: answered(path), 60, "an answer")
+            if number > RENDERS // 2:
+                halfway.set()
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        asked = [clients.submit(ask) for _ in range(CLIENTS)]
+        try:
+            assert halfway.wait(120)
+            receipt = site.wiring.removal.delete(ref)
+            survivors = site.cached()
+        finally:
+            deleted.set()
+        for each in asked:
+            each.result(120)
+    assert (survivors, site.cached(), receipt.original) == ([], [], True)
+    assert receipt.files > RENDERS // 4
+    assert list(found.values()).count(200) > RENDERS // 4
+    # each of nginx's workers has open files of its own
+    wait_until(lambda: {site.get(path).status for path in found} == {410}, PATIENCE, "410 for what was a hit, and for the rest")
+    assert (site.cached(), site.left_over()) == ([], [])
+    if SOAK:
+        print(f"\n{receipt.files} renditions deleted amid {dict(Counter(found.values()))} answers, no survivor; now all of them are 410")
 
 
 def of_colour(site: Site, new: bool) -> list[str]:

@@ -45,7 +45,7 @@ def test_every_error_that_a_request_can_meet_has_a_status_of_its_own_or_its_pare
 def test_no_error_is_cached_for_more_than_seconds(error: RendererError) -> None:
     reply = failures.reply_to(error)
     caching = dict(reply.headers)["Cache-Control"]
-    assert caching == ("max-age=10" if reply.status == 404 else "no-store")
+    assert caching == ("max-age=10" if reply.status in (404, 410) else "no-store")
     assert dict(reply.headers)["Content-Type"].startswith("text/plain")
 
 
