@@ -1,4 +1,4 @@
-"""`python -m bench` measures what needs no peer from elsewhere; `python -m bench hits|misses|memory|pictures|servers …` measures some.
+"""`python -m bench` measures what needs no peer from elsewhere; `python -m bench hits|importing|pictures …` measures some.
 
 The sections of the other parts are left as they are.
 """
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import hits, machine, memory, misses, pixels, servers
+from bench import hits, importing, machine, memory, misses, pixels, purging, servers, tags
 from bench.report import Results, Section
 
 # The programs that a part needs, and the part.
@@ -19,10 +19,13 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Path], Section]]] = {
     "hits": (("nginx", "wrk"), hits.measure),
     "misses": (("nginx",), misses.measure),
     "memory": (("nginx",), memory.measure),
+    "importing": ((), importing.measure),
+    "purging": ((), purging.measure),
+    "tags": ((), tags.measure),
     "pictures": (("node", "npm"), pixels.measure),
     "servers": (("nginx", "node", "npm"), servers.measure),
 }
-USUAL = ("hits", "misses", "memory")
+USUAL = ("hits", "misses", "memory", "importing", "purging", "tags")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import time
@@ -16,7 +17,13 @@ _TRIES = 20  # every lost race means that a pruner or a purge made progress
 
 def own_name() -> str:
     """A name for a temporary file that nobody else has. It begins with our process, so that a later start can tell whether that lives."""
-    return f"{_process(os.getpid())}-{time.monotonic_ns()}-{next(_counter)}"
+    return f"{_own(os.getpid())}-{time.monotonic_ns()}-{next(_counter)}"
+
+
+@functools.cache
+def _own(pid: int) -> str:
+    """Of the process that asks: it stays what it is, and a fork of it has another number."""
+    return _process(pid)
 
 
 def is_left(name: str) -> bool:
