@@ -29,3 +29,8 @@ def one_of(text: str, what: str, choices: tuple[str, ...]) -> str:
 def shown(text: str) -> str:
     """A client's text as an error may repeat it: short, quoted, ASCII only."""
     return ascii(text if len(text) <= 60 else text[:57] + "...")
+
+
+def in_line(text: str) -> str:
+    """The whole text in one line, whatever is in it: nobody's file name shall move the cursor of a terminal."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

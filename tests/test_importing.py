@@ -366,8 +366,9 @@ def test_patterns_are_of_names_and_of_paths_below_the_folder(tree: Path, pattern
         (".e*", [".e.jpg"]),
         ("a*/.hidden", ["a/.hidden/d.jpg"]),
         ("*.tiff", ["*.tiff: expected a glob that matches something, got none"]),
+        ("**/*.tiff", ["**/*.tiff: expected a glob that matches something, got none"]),
     ],
-    ids=["names", "folders", "deep", "below", "all-below", "hidden-files", "hidden-folders", "none"],
+    ids=["names", "folders", "deep", "below", "all-below", "hidden-files", "hidden-folders", "none", "deep-none"],
 )
 def test_globs_that_no_shell_expanded_are_expanded(tree: Path, glob: str, expected: list[str]) -> None:
     found = find(f"{tree}/{glob}", Patterns())
@@ -545,6 +546,26 @@ def test_names_of_paths_are_below_the_folder_and_no_two_files_get_the_same(tmp_p
     assert told(again) == [("a.jpg", "skipped", "its name is taken")]
 
 
+@pytest.mark.parametrize("is_remembered", [False, True], ids=["no-state", "state"])
+def test_what_is_no_picture_needs_no_name(tmp_path: Path, is_remembered: bool) -> None:
+    for name in ("one/README", "two/README", "two/tab\t.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"no picture")
+    photo(tmp_path / "one/a.jpg")
+    found = [each for folder in ("one", "two") for each in find(str(tmp_path / folder), Patterns())]
+    state = State(tmp_path / "state") if is_remembered else None
+    results = outcomes(Keeping(), found, Wishes(PATHS), state=state)
+    assert [(name, what) for name, what, _ in told(results)] == [
+        ("README", "skipped"), ("a.jpg", "taken in"), ("README", "skipped"), ("tab\t.txt", "skipped"),
+    ]  # fmt: skip
+    if state is None:
+        return
+    photo(tmp_path / "two/a.jpg")
+    again = outcomes(Keeping(), [found[1], *find(str(tmp_path / "two/a.jpg"), Patterns())], Wishes(PATHS), state=state)
+    assert [outcome.what for outcome in again] == ["skipped", "failed"], "what is done has its name still"
+    state.close()
+
+
 def test_a_rehearsal_takes_nothing_in_and_fetches_nothing(tmp_path: Path) -> None:
     store = MemoryStore("bucket")
     store.put("b.jpg", photo(tmp_path / "a.jpg"), Facts(0, 0))
@@ -622,12 +643,30 @@ def test_a_row_that_cannot_be_is_reported_with_its_line_and_stops_nothing(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a.jpg\nb.jpg\n", "path,titel\n", "path,path\n", "title,tags\n", "\xff\xd8\xff\0"],
-    ids=["empty", "no-header", "typing-error", "twice", "no-path", "a-picture"],
+    "text", ["", "a.jpg\nb.jpg\n", "path,titel\n", "path,path\n", "title,tags\n", "\xff\xd8\xff\0", "x" * 200_000],
+    ids=["empty", "no-header", "typing-error", "twice", "no-path", "a-picture", "a-large-picture"],
 )  # fmt: skip
 def test_what_is_no_manifest_is_refused_before_anything_is_done(tmp_path: Path, text: str) -> None:
     with pytest.raises(BadRequest, match="expected a header of path, title"):
         read(text, tmp_path)
+
+
+LONGEST = 1 << 20  # letters of a line of a manifest
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("path,title\na.jpg,T\n" + "x" * LONGEST + "\na.jpg,T\n", ["a.jpg", "m:3: expected a line of at most"]),
+        ('{"path": "a.jpg"}\n\n{"path": "' + "x" * LONGEST + '"}\n{"path": "a.jpg"}\n', ["a.jpg", "m:3: expected a line of at most"]),
+        ("path\n" + "x" * 200_000 + "\na.jpg\n", ["m:2: expected a row of CSV, got field larger", "a.jpg"]),
+    ],
+    ids=["csv", "json", "a-field"],
+)
+def test_a_line_that_never_ends_is_not_kept_in_memory(tmp_path: Path, text: str, expected: list[str]) -> None:
+    photo(tmp_path / "a.jpg")
+    told = [f"{each.shown}: {each.reason}" if isinstance(each, Passed) else each.name for each in read(text, tmp_path)]
+    assert [text[: len(start)] for text, start in zip(told, expected, strict=True)] == expected
 
 
 # what is remembered
@@ -724,12 +763,44 @@ def test_nonsense_between_the_lines_is_passed_over(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_state_whose_disk_is_full_says_which_file_it_is(tmp_path: Path) -> None:
+    state = State(tmp_path / "state")
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, state._descriptor)
+    os.close(full)
+    with pytest.raises(NoSpace, match=str(tmp_path / "state")):
+        state.add(b"mark", "huimages/x", "x.jpg")
+    state.close()
+
+
 def test_a_file_that_is_no_state_is_left_as_it_is(tmp_path: Path) -> None:
     path = photo(tmp_path / "photo.jpg")
     before = path.read_bytes()
     with pytest.raises(BadRequest, match="expected the state of an import"):
         State(path)
     assert path.read_bytes() == before
+
+
+def test_a_dry_look_alters_no_state_and_disturbs_nobody_who_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    path.write_bytes(b"")
+    State(path, is_dry=True).close()
+    assert path.read_bytes() == b""
+    writing = State(path)
+    writing.add(b"one", "huimages/X", "a.jpg")
+    path.write_bytes(path.read_bytes() + b"torn")
+    looking = State(path, is_dry=True)
+    assert [looking.knows(mark) for mark in (b"one", b"two")] == [True, False]
+    looking.close()
+    assert path.read_bytes().endswith(b"torn")
+    writing.close()
+
+
+@pytest.mark.parametrize("is_dry", [False, True], ids=["for-good", "dry"])
+def test_a_pipe_is_no_state_and_does_not_keep_us_waiting(tmp_path: Path, is_dry: bool) -> None:
+    os.mkfifo(tmp_path / "state")
+    with pytest.raises(BadRequest, match="expected a file for the state"):
+        State(tmp_path / "state", is_dry=is_dry)
 
 
 def test_two_imports_do_not_share_a_state(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from renderer.errors import BadRequest, ConfigError, RendererError
+from renderer.fields import in_line
 
 COMMANDS = {
     "up": "renderer.cli.up",
@@ -48,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"onmiss: {error}", file=sys.stderr)
         return USAGE
     except RendererError as error:
-        print(f"onmiss: {error}", file=sys.stderr)
+        print(f"onmiss: {in_line(str(error))}", file=sys.stderr)
         return USAGE if isinstance(error, BadRequest) else FAILED
     except KeyboardInterrupt:
         return 130
@@ -57,7 +58,8 @@ def main(argv: list[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
-        print(f"onmiss: {error.strerror or error}: {error.filename}" if error.filename else f"onmiss: {error}", file=sys.stderr)
+        said = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+        print(f"onmiss: {in_line(said)}", file=sys.stderr)
         return FAILED
 
 

@@ -20,7 +20,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from renderer.cli import FAILED
@@ -78,6 +78,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         raise BadRequest("expected a catalog for --tag, got catalog: {kind: none}")
     if sources.has_unnamed and not space.naming.immutable:
         raise BadRequest(f"expected --stdin-name for a picture from standard input in {space.name}, got none")
+    if wishes.name_prefix and space.naming.immutable:
+        raise BadRequest(f"expected a namespace with `naming: path` for --name-prefix, got {space.name}")
     links = links_of(config)
     size = links.sizes(space, URL_SIZES, config.limits.sizes.get(space.name, ()))[0]
     report = Report(arguments, sources, lambda ref: _url(links, ref, size))
@@ -97,7 +99,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 def _import(importing: Importing, sources: Sources, report: Report) -> int:
     began = time.monotonic()
     try:
-        with _interruptible(importing.interrupt) as interrupted, report:
+        with _interruptible(importing.interrupt, report.say_at_once) as interrupted, report:
             for outcome in importing.outcomes(sources.find()):
                 report.show(outcome)
     finally:
@@ -108,7 +110,7 @@ def _import(importing: Importing, sources: Sources, report: Report) -> int:
 
 
 @contextmanager
-def _interruptible(interrupt: Callable[[], None]) -> Iterator[threading.Event]:
+def _interruptible(interrupt: Callable[[], None], say: Callable[[str], None]) -> Iterator[threading.Event]:
     """Ctrl-C and SIGTERM finish what is in work, a second one ends it at once; the event tells that one came."""
     came = threading.Event()
 
@@ -117,8 +119,7 @@ def _interruptible(interrupt: Callable[[], None]) -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         came.set()
         interrupt()
-        with suppress(OSError):  # print is not safe here
-            os.write(2, b"\nonmiss import: finishing what is in work; once more ends it at once\n")
+        say("onmiss import: finishing what is in work; once more ends it at once")
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number, handler in before.items():
@@ -133,11 +134,11 @@ def _interruptible(interrupt: Callable[[], None]) -> Iterator[threading.Event]:
 
 @contextmanager
 def _remembered(path: Path | None, is_dry: bool) -> Iterator[State | None]:
-    """Nobody's state is begun by a dry run."""
+    """Nobody's state is begun or altered by a dry run."""
     if path is None or (is_dry and not path.exists()):
         yield None
         return
-    state = State(path)
+    state = State(path, is_dry=is_dry)
     try:
         yield state
     finally:

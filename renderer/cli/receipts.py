@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -25,6 +26,8 @@ class Receipts:
     """Counts what was removed; one failure does not stop the rest."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop half-way
         self._quiet, self._verb = arguments.quiet, "would be removed" if arguments.dry_run else "removed"
         self._shows_progress = sys.stderr.isatty() and (self._quiet or not sys.stdout.isatty())
         self._shown_at = 0.0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,28 +45,46 @@ class Sources:
         from_stdin = [*arguments.paths, arguments.files_from, arguments.manifest].count(STDIN)
         if from_stdin > 1:
             raise BadRequest("expected standard input to be one thing, got - more than once")
-        if from_stdin and sys.stdin.isatty():
-            raise BadRequest("expected a pipe or a file on standard input, got a terminal")
+        if from_stdin and (sys.stdin is None or sys.stdin.isatty()):
+            raise BadRequest(f"expected a pipe or a file on standard input, got {'a terminal' if sys.stdin else 'none'}")
+        _refuse_idle(arguments)
         self.is_repeatable = not from_stdin
         self.has_unnamed = STDIN in arguments.paths and not arguments.stdin_name
         self._buckets = {path: self._bucket(path) for path in arguments.paths if path.startswith(_BUCKET)}
-        for name in filter(None, (arguments.files_from, arguments.manifest)):
-            if name != STDIN:
-                with _reading(name) as stream:  # what cannot be is said before anything is done
-                    if name == arguments.manifest:
-                        Manifest(stream, name, "")
+        self._begun: dict[str, Iterator[Found]] = {}
+        for name, told in self._lists():
+            self._begin(name, told)
 
     def find(self) -> Iterator[Found]:
         arguments = self._arguments
         for path in arguments.paths:
             yield from self._under(path)
-        if arguments.files_from:
-            with _reading(arguments.files_from) as stream:
-                yield from self._patterns.sift(listed(stream, b"\0" if arguments.null else b"\n"))
-        if arguments.manifest:
-            folder = "" if arguments.manifest == STDIN else str(Path(arguments.manifest).parent)
-            with _reading(arguments.manifest) as stream:
-                yield from self._patterns.sift(Manifest(stream, arguments.manifest, "" if folder == "." else folder).find())
+        for name, told in self._lists():
+            if name in self._begun:
+                yield from self._patterns.sift(self._begun[name])
+            else:
+                with _opened(name) as stream:
+                    yield from self._patterns.sift(told(stream, name))
+
+    def _lists(self) -> list[tuple[str, Callable[[BinaryIO, str], Iterator[Found]]]]:
+        both = ((self._arguments.files_from, self._listed), (self._arguments.manifest, self._manifested))
+        return [(name, told) for name, told in both if name]
+
+    def _begin(self, name: str, told: Callable[[BinaryIO, str], Iterator[Found]]) -> None:
+        """What cannot be is said before anything is done. Of a pipe, as a shell's `<(…)` is one, a second look would take lines away."""
+        stream = _opened(name)
+        if name == STDIN or not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            self.is_repeatable, self._begun[name] = False, told(stream, name)
+        else:
+            with stream:
+                told(stream, name)
+
+    def _listed(self, stream: BinaryIO, name: str) -> Iterator[Found]:
+        return listed(stream, b"\0" if self._arguments.null else b"\n")
+
+    def _manifested(self, stream: BinaryIO, name: str) -> Iterator[Found]:
+        folder = "" if name == STDIN else str(Path(name).parent)
+        return Manifest(stream, name, "" if folder == "." else folder).find()
 
     def _under(self, path: str) -> Iterator[Found]:
         limits = self._config.limits_built()
@@ -89,17 +108,21 @@ class Sources:
         return open_store("s3", bucket, bucket=bucket, endpoint_url=self._arguments.endpoint_url)
 
 
-@contextmanager
-def _reading(name: str) -> Iterator[BinaryIO]:
-    if name == STDIN:
-        yield _stdin()
-        return
+def _refuse_idle(arguments: argparse.Namespace) -> None:
+    """Whoever gives an option that would do nothing expects something else to happen."""
+    if arguments.null and not arguments.files_from:
+        raise BadRequest("expected --files-from FILE with --null, got none")
+    if arguments.stdin_name and STDIN not in arguments.paths:
+        raise BadRequest("expected the path - with --stdin-name, got none")
+    if arguments.endpoint_url and not any(path.startswith(_BUCKET) for path in arguments.paths):
+        raise BadRequest("expected s3://BUCKET/PREFIX with --endpoint-url, got none")
+
+
+def _opened(name: str) -> BinaryIO:
     try:
-        stream = open(name, "rb")  # noqa: SIM115  # an error of the block below is not one of this
+        return _stdin() if name == STDIN else open(name, "rb")
     except OSError as error:
         raise BadRequest(f"expected a file to read, got {name}: {error.strerror}") from error
-    with stream:
-        yield stream
 
 
 def _stdin() -> BinaryIO:

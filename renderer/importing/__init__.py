@@ -187,14 +187,14 @@ class Importing:
             raise
 
     def _looked_at(self, candidate: Candidate) -> Outcome:
-        name, mark = self._wishes.name_for(candidate), b""
-        if name:
-            self._names.give(name, candidate.shown)
+        mark = b""
         if self._state is not None:
-            mark = self._wishes.mark(name) + candidate.origin.mark()
+            mark = self._wishes.mark(candidate) + candidate.origin.mark()
             if self._state.knows(mark):
+                self._named(candidate)
                 return Outcome(candidate.shown, SKIPPED, DONE_BEFORE, is_wanted=True)
         if self._ingest is None and not candidate.origin.is_near:
+            self._named(candidate)
             return Outcome(candidate.shown, TAKEN)
         with candidate.origin.opened() as opened:
             head = opened.stream.read(HEAD_BYTES)
@@ -202,9 +202,16 @@ class Importing:
                 if _is_promised(candidate):
                     raise BrokenOriginal("bytes that begin like no format that we read" if head else "an empty file")
                 return Outcome(candidate.shown, SKIPPED, NO_PICTURE)
+            name = self._named(candidate)  # not before: what is no picture needs none
             opened.stream.seek(0)
             self._limits.judge_bytes(opened.length)
             return replace(self._taken(candidate, name, opened.stream, opened.time), mark=mark, length=opened.length)
+
+    def _named(self, candidate: Candidate) -> str:
+        name = self._wishes.name_for(candidate)
+        if name:
+            self._names.give(name, candidate.shown)
+        return name
 
     def _taken(self, candidate: Candidate, name: str, stream: BinaryIO, own_time: int) -> Outcome:
         wishes = self._wishes

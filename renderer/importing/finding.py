@@ -68,7 +68,7 @@ def find(text: str, patterns: Patterns) -> Iterator[Found]:
     matched = False
     if "**" in text.split("/"):
         for found in _deep(text, patterns):
-            matched = True
+            matched = matched or isinstance(found, Candidate) or found.is_failure or (found.is_wanted and found.reason != HIDDEN)
             yield found
     else:
         for path in sorted(glob.iglob(text)):  # hidden names only where the glob says so

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
 import re
@@ -27,8 +28,17 @@ from renderer.importing.finding import candidate, plain_name
 
 COLUMNS = ("path", "title", "references", "tags", "types")
 _DELIMITERS = ",;\t"
+_LONGEST_LINE = 1 << 20  # letters; a line holds a path and some words: what is longer is no manifest
 
 Row = tuple[int, Mapping[str, Any] | str]  # number of the line, and what it says, or why it cannot be
+
+
+class _TooLong(BadRequest):
+    """A line that nobody wrote."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"expected a line of at most {_LONGEST_LINE} letters, got more; nothing behind it is read")
+        self.number = number
 
 
 class Manifest:
@@ -65,20 +75,45 @@ class Manifest:
 
 
 def _rows(text: io.TextIOWrapper, name: str) -> Iterator[Row]:
-    first = text.readline()
+    lines = _lines(text)
+    first = next(lines, "")
     if first.lstrip().startswith("{"):
-        return _of_json(text, first)
+        return _to_their_end(_of_json(itertools.chain([first], lines)))
     delimiter = max(_DELIMITERS, key=first.count)
-    columns = [column.strip().lower() for column in next(csv.reader([first], delimiter=delimiter), [])]
+    columns = _columns(first, delimiter)
     unknown = [column for column in columns if column not in COLUMNS]
     if unknown or "path" not in columns or len(set(columns)) < len(columns):
         got = shown(unknown[0]) if unknown else shown(first.strip())
         raise BadRequest(f"expected a header of {', '.join(COLUMNS)}, or JSON lines, for manifest {name}, got {got}")
-    return _of_csv(text, columns, delimiter)
+    return _to_their_end(_of_csv(lines, columns, delimiter))
 
 
-def _of_csv(text: io.TextIOWrapper, columns: list[str], delimiter: str) -> Iterator[Row]:
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    for number in itertools.count(1):
+        line = text.readline(_LONGEST_LINE)
+        if len(line) == _LONGEST_LINE:
+            raise _TooLong(number)
+        if not line:
+            return
+        yield line
+
+
+def _to_their_end(rows: Iterator[Row]) -> Iterator[Row]:
+    try:
+        yield from rows
+    except _TooLong as error:
+        yield error.number, str(error)
+
+
+def _columns(first: str, delimiter: str) -> list[str]:
+    try:
+        return [column.strip().lower() for column in next(csv.reader([first], delimiter=delimiter), [])]
+    except csv.Error:  # a picture, say
+        return []
+
+
+def _of_csv(lines: Iterator[str], columns: list[str], delimiter: str) -> Iterator[Row]:
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         try:
             cells = next(reader)
@@ -95,8 +130,8 @@ def _of_csv(text: io.TextIOWrapper, columns: list[str], delimiter: str) -> Itera
             yield reader.line_num + 1, dict(zip(columns, cells, strict=True))
 
 
-def _of_json(text: io.TextIOWrapper, first: str) -> Iterator[Row]:
-    for number, line in enumerate(_chained(first, text), 1):
+def _of_json(lines: Iterator[str]) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
@@ -105,11 +140,6 @@ def _of_json(text: io.TextIOWrapper, first: str) -> Iterator[Row]:
             yield number, f"expected a JSON object, got {error}"
             continue
         yield number, row if isinstance(row, dict) else f"expected a JSON object, got {shown(line.strip())}"
-
-
-def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
 
 
 def _text(value: Any, what: str) -> str:

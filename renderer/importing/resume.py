@@ -16,11 +16,13 @@ import hashlib
 import json
 import os
 import re
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from renderer.errors import BadRequest, Conflict
+from renderer.errors import BadRequest, Conflict, NoSpace
+from renderer.stores.landing import NO_SPACE
 
 HEADER = b"onmiss import: what is done, a line each\n"
 _LINE = re.compile(rb"([0-9a-f]{32})\t[^\n]*\n")
@@ -28,14 +30,20 @@ SYNC_LINES, SYNC_SECONDS = 100, 1.0  # an fsync costs some milliseconds, about a
 
 
 class State:
-    """For one import at a time; `add` from one thread only."""
+    """For one import at a time; `add` from one thread only. `is_dry`: it is only looked into, whoever uses it."""
 
-    def __init__(self, path: Path, now: Callable[[], float] = time.monotonic) -> None:
-        self._now, self._unsynced, self._synced_at = now, 0, now()
-        self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    def __init__(self, path: Path, now: Callable[[], float] = time.monotonic, is_dry: bool = False) -> None:
+        self._path, self._now, self._unsynced, self._synced_at = path, now, 0, now()
+        how = os.O_RDONLY | os.O_NONBLOCK if is_dry else os.O_RDWR | os.O_APPEND | os.O_CREAT
+        self._descriptor = os.open(path, how | os.O_CLOEXEC, 0o644)
         try:
-            self._lock(path)
-            self._known = self._read(path)
+            if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):  # to read a pipe would never end
+                raise BadRequest(f"expected a file for the state of an import, got {path}, which is none")
+            if not is_dry:
+                self._lock(path)
+            self._known, whole = self._read(path)
+            if not is_dry:
+                self._mend(whole)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -44,15 +52,22 @@ class State:
         return _digest(mark) in self._known
 
     def add(self, mark: bytes, ref: str, shown: str) -> None:
+        """NoSpace, which names the file: nothing is wrong with what was taken in."""
         digest = _digest(mark)
         self._known.add(digest)
-        os.write(self._descriptor, f"{digest.hex()}\t{ref}\t{json.dumps(shown)}\n".encode())  # json.dumps: ASCII, and in one line
-        self._unsynced += 1
-        if self._unsynced >= SYNC_LINES or self._now() - self._synced_at > SYNC_SECONDS:
-            self._sync()
+        try:
+            os.write(self._descriptor, f"{digest.hex()}\t{ref}\t{json.dumps(shown)}\n".encode())  # json.dumps: ASCII, and in one line
+            self._unsynced += 1
+            if self._unsynced >= SYNC_LINES or self._now() - self._synced_at > SYNC_SECONDS:
+                self._sync()
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            raise NoSpace(f"no space for the state in {self._path}") from error
 
     def close(self) -> None:
-        self._sync()
+        if self._unsynced:
+            self._sync()
         os.close(self._descriptor)
 
     def _sync(self) -> None:
@@ -65,8 +80,8 @@ class State:
         except BlockingIOError as error:
             raise Conflict(f"expected a state that no other import is using, got {path}") from error
 
-    def _read(self, path: Path) -> set[bytes]:
-        """All whole lines; what is torn at the end is cut off."""
+    def _read(self, path: Path) -> tuple[set[bytes], int]:
+        """What all whole lines say, and how many bytes those are."""
         known: set[bytes] = set()
         with open(self._descriptor, "rb", closefd=False) as file:
             head = file.readline(len(HEADER))
@@ -79,10 +94,13 @@ class State:
                 whole += len(line)
                 if found := _LINE.fullmatch(line):
                     known.add(bytes.fromhex(found[1].decode()))
+        return known, whole
+
+    def _mend(self, whole: int) -> None:
+        """What is torn at the end is cut off."""
         os.ftruncate(self._descriptor, whole)
         if not whole:
             os.write(self._descriptor, HEADER)
-        return known
 
 
 def _digest(mark: bytes) -> bytes:

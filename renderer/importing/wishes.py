@@ -49,11 +49,15 @@ class Wishes:
 
     def name_for(self, candidate: Candidate) -> str:
         """What a namespace with `naming: path` calls it, '' elsewhere; BadRequest when it cannot."""
-        return "" if self.namespace.naming.immutable else self.namespace.ref(self.name_prefix + candidate.name).name
+        wanted = self._wanted_name(candidate)
+        return wanted and self.namespace.ref(wanted).name
 
-    def mark(self, name: str) -> bytes:
+    def mark(self, candidate: Candidate) -> bytes:
         """What else must be the same, that something has been done before."""
-        return f"{self.namespace.name}\0{name}\0".encode()
+        return os.fsencode(f"{self.namespace.name}\0{self._wanted_name(candidate)}\0")
+
+    def _wanted_name(self, candidate: Candidate) -> str:
+        return "" if self.namespace.naming.immutable else self.name_prefix + candidate.name
 
 
 class Names:

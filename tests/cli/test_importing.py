@@ -190,6 +190,28 @@ def test_a_manifest_says_what_is_to_be_known_and_its_bad_rows_stop_nothing(site:
     assert f"{photos}/list.csv:5: expected 4 columns, got 2" in done.stderr
 
 
+def test_without_any_standard_input_it_says_so(site: Site) -> None:
+    closing = ["/bin/sh", "-c", 'exec "$@" <&-', "sh"]
+    done = subprocess.run([*closing, *command(site, "--files-from", "-")], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "onmiss: expected a pipe or a file on standard input, got none\n")
+
+
+@pytest.mark.parametrize("option", ["--manifest", "--files-from"])
+def test_a_pipe_of_a_shell_is_read_once_also_where_a_bar_counts(site: Site, photos: Path, option: str) -> None:
+    """As of `--manifest <(…)`: on a terminal everything else is looked through twice."""
+    lines = ["path"] * (option == "--manifest") + [str(photos / "a.jpg"), str(photos / "c.png")]
+    reader, writer = os.pipe()
+    os.write(writer, "\n".join(lines).encode() + b"\n")
+    os.close(writer)
+    with terminal() as (ours, theirs), os.fdopen(reader, "rb"):
+        environ, words = {**os.environ, "TERM": "xterm"}, command(site, option, f"/dev/fd/{reader}")
+        done = subprocess.run(
+            words, stdout=subprocess.PIPE, stderr=theirs, env=environ, check=False, timeout=60, cwd=site.root, pass_fds=(reader,)
+        )
+        shown = os.read(ours, 100_000).decode()
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2), shown
+
+
 @pytest.mark.parametrize("configured", [True, False], ids=["a-configured-store", "boto3-s-own-chain"])
 def test_a_bucket_is_read_by_the_store_that_has_it_or_by_boto3_s_own_chain(
     tmp_path: Path, photos: Path, moto_server: S3Server, monkeypatch: pytest.MonkeyPatch, configured: bool
@@ -263,6 +285,12 @@ def test_names_that_are_taken_are_replaced_unless_only_new_ones_are_wanted(site:
         ("--files-from", "none.txt"),
         ("s3://", "a.jpg"),
         ("a.jpg", "--resume", "a.jpg"),
+        ("a.jpg", "--resume", "/dev/null"),
+        ("a.jpg", "--null"),
+        ("a.jpg", "--stdin-name", "b.jpg"),
+        ("a.jpg", "--name-prefix", "shop/"),
+        ("a.jpg", "--endpoint-url", "http://127.0.0.1:1"),
+        ("--manifest", "-"),
     ],
     ids=lambda words: "-".join(word.strip("-/:") for word in words) or "nothing",
 )
@@ -285,6 +313,20 @@ def test_no_name_of_a_file_moves_the_cursor_or_breaks_a_line(site: Site, photos:
     assert done.returncode == 1
     assert "\\x1b[2Jevil\\n.jpg: expected a readable picture" in done.stderr
     assert len(done.stdout.splitlines()) == 4
+
+
+def test_no_name_of_an_original_moves_the_cursor(site: Site, photos: Path) -> None:
+    put(photos / "sub/\x9b31m\u202e.jpg", jpeg(64, 48, 8))
+    done = imported(site, "--namespace", "scenes", photos / "sub")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[1].startswith("\\x9b31m\\u202e.jpg\thttp")
+
+
+def test_a_name_that_the_output_s_encoding_lacks_stops_nothing(site: Site, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(photos / "sub/ü.jpg", jpeg(64, 48, 8))
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = imported(site, "--dry-run", photos / "sub")
+    assert (done.returncode, done.stdout) == (0, f"{photos}/sub/b.JPEG\n{photos}/sub/\\xfc.jpg\n")
 
 
 def test_a_store_that_refuses_everything_stops_the_import_with_a_clear_sentence(
@@ -463,6 +505,42 @@ def test_a_bar_stands_on_a_terminal_and_the_lines_go_into_the_pipe(site: Site, p
     assert "MB/s" in shown
     assert "broken.jpg: expected a readable picture" in shown
     assert SUMMARY.format(3, 0, 0) in shown
+
+
+def read_until(ours: int, *texts: str) -> str:
+    """What a terminal shows, as soon as all of `texts` are there."""
+    shown = ""
+    while not all(text in shown for text in texts):
+        ready, _, _ = select.select([ours], [], [], 30)
+        assert ready, f"expected {texts} within 30 s, got {shown!r}"
+        shown += os.read(ours, 100_000).decode()
+    return shown
+
+
+def test_lines_on_a_terminal_wait_for_no_other_picture_and_an_interrupt_is_answered(site: Site, photos: Path) -> None:
+    with terminal() as (ours, theirs):
+        running = subprocess.Popen(
+            command(site, "--files-from", "-"), stdin=subprocess.PIPE, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"},
+            cwd=site.root, start_new_session=True,
+        )  # fmt: skip
+        assert running.stdin
+        with running, running.stdin as listed:
+            listed.write(b"".join(os.fsencode(photos / name) + b"\n" for name in ("a.jpg", "c.png", "none.jpg")))
+            listed.flush()
+            assert read_until(ours, "none.jpg: No such file", "3/?").count(".jpeg") == 2
+            os.killpg(running.pid, signal.SIGINT)
+            shown = read_until(ours, "once more ends it at once", "2 taken in")
+            assert running.wait(30) == 130
+    assert "\x1b[2Konmiss import: finishing" in shown, "it stands above the bar, which is not drawn over it"
+
+
+def test_where_no_cursor_can_be_moved_there_is_no_bar(site: Site, photos: Path) -> None:
+    with terminal() as (ours, theirs):
+        environ = {**os.environ, "TERM": "dumb"}
+        done = subprocess.run(command(site, photos), stdout=theirs, stderr=theirs, env=environ, check=False, timeout=60, cwd=site.root)
+        shown = read_until(ours, "files/s")
+    assert (done.returncode, len(shown.splitlines())) == (0, 4)
+    assert "\x1b" not in shown
 
 
 def test_a_picture_is_not_read_from_a_terminal(site: Site) -> None:

@@ -72,6 +72,14 @@ def test_delete_prints_a_receipt_and_leaves_nothing(site: Site) -> None:
     assert (again.returncode, again.stdout) == (0, f"{ref}\t0\t0\tnothing\n")
 
 
+def test_a_name_that_standard_output_cannot_show_stops_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    refs = [filled(site, 1, "Käse.jpg"), filled(site, 2, "lamp.jpg")]
+    monkeypatch.setitem(ENVIRON, "PYTHONIOENCODING", "ascii")
+    done = onmiss(site, "delete", *map(str, refs))
+    assert (done.returncode, served(site)) == (0, [])
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["scenes/K\\xe4se.jpg", "scenes/lamp.jpg"]
+
+
 def test_delete_takes_the_catalogs_entry_too_and_says_so(site: Site) -> None:
     ref, lost = filled(site), site.config.namespaces_built()["huimages"].ref(NOBODY)
     catalog = site.wiring.catalog
