@@ -21,6 +21,8 @@ from renderer.errors import Gone, NoSpace
 from renderer.placing import is_left, own_name, place
 from renderer.rendition import Ref
 
+Mark = tuple[int, int] | None  # which record stood: inode and nanoseconds
+
 GONE_SECONDS = 30 * 24 * 3600.0
 
 
@@ -63,10 +65,28 @@ class Deletions:
         if self._read(ref):
             raise Gone(ref)
 
+    def is_unfinished(self, ref: Ref) -> bool:
+        """Whether it is being deleted, or was and something may be left."""
+        record = self._read(ref)
+        return record is not None and record.unfinished
+
     def check_unfinished(self, ref: Ref) -> None:
         """Gone when it is being deleted, or was and something may be left."""
-        record = self._read(ref)
-        if record and record.unfinished:
+        if self.is_unfinished(ref):
+            raise Gone(ref)
+
+    def mark(self, ref: Ref) -> Mark:
+        """What `check_since` compares."""
+        try:
+            stat = self._path(ref).stat()
+        except OSError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns
+
+    def check_since(self, ref: Ref, mark: Mark) -> None:
+        """Gone when it was deleted since `mark` was taken, and not put again."""
+        now = self.mark(ref)
+        if now is not None and (now != mark or self.is_unfinished(ref)):
             raise Gone(ref)
 
     def clear(self, ref: Ref) -> None:
@@ -83,8 +103,8 @@ class Deletions:
                 left.unlink(missing_ok=True)
 
     def _read(self, ref: Ref) -> _Record | None:
-        """What stands and has not expired. An unreadable record counts as a deletion for good: nothing that was deleted comes back by a
-        fault of ours. As a finished one, though: it never hides what a store has.
+        """What stands and has not expired, as only what is finished does. An unreadable record counts as a deletion for good: nothing that
+        was deleted comes back by a fault of ours. As a finished one, though: it never hides what a store has.
         """
         try:
             record = _Record(**json.loads(self._path(ref).read_text(encoding="utf-8")))
@@ -93,7 +113,7 @@ class Deletions:
             return None
         except (OSError, ValueError, TypeError):
             return _Record(str(ref), 0.0, for_good=True, unfinished=False)
-        return record if record.for_good or self._now() < expires else None
+        return record if record.for_good or record.unfinished or self._now() < expires else None
 
     def _write(self, ref: Ref, record: _Record) -> None:
         fresh, path = self._directory / "tmp" / own_name(), self._path(ref)

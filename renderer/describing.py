@@ -53,6 +53,9 @@ class Describing:
         except StoreUnavailable as error:
             log.debug("%s is rendered without its entry: %s", ref, error)
             return None
+        except Exception:  # somebody else may write there
+            log.exception("%s is rendered without its entry, which cannot be read", ref)
+            return None
         if entry is not None and entry.deleted:
             raise Gone(ref)
         return entry

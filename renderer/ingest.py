@@ -100,7 +100,8 @@ class Ingest:
         has that name; bytes that name themselves never conflict. TooManyBytes, BrokenOriginal, Refused, or what the store raises: then
         nothing is stored. What the catalog raises comes after that: a repeat does the rest.
 
-        Taking the same bytes again stores nothing, and changes no time but the entry's `mtime`.
+        Taking the same bytes again stores nothing, unless those that are there are too few or too many, and changes no time but the
+        entry's `mtime`.
         """
         ref = None if namespace.naming.immutable else namespace.ref(name)
         with self._scratched() as path:
@@ -144,8 +145,14 @@ class Ingest:
 
     def _store(self, brought: _Brought, only_new: bool) -> bool:
         """Whether it was new. All steps are taken though it was not: the last time may have been interrupted."""
+        with self._originals.alone(brought.ref):  # or the entry might be that of bytes that others replaced or deleted meanwhile
+            return self._store_alone(brought, only_new)
+
+    def _store_alone(self, brought: _Brought, only_new: bool) -> bool:
         ref, is_mutable = brought.ref, not brought.ref.namespace.naming.immutable
         new = self._originals.put(ref, brought.path, brought.facts, only_new or not is_mutable)
+        if not new and not is_mutable and self._is_short(brought):
+            new = self._originals.put(ref, brought.path, brought.facts)
         taken = Conflict(f"expected a name that is free, but there is {ref} already") if is_mutable and not new else None
         if taken and not self._is_unfinished(brought):
             raise taken
@@ -157,6 +164,11 @@ class Ingest:
         if taken:
             raise taken
         return new
+
+    def _is_short(self, brought: _Brought) -> bool:
+        """Whether what the store has under the name of these bytes cannot be these: somebody else wrote it, or a disk lost a part."""
+        there = self._originals.facts(brought.ref)
+        return there is not None and there.length != brought.facts.length
 
     def _is_unfinished(self, brought: _Brought) -> bool:
         """Whether it was we who stored it, and did not get further, for all that can be told."""

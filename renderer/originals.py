@@ -67,6 +67,7 @@ class Originals:
         self.homes, self._copies, self._limits, self._deletions = homes, copies, limits, deletions
         # Who was deleted is remembered apart: should its record vanish, it was put again, by another process.
         self._absent, self._gone = _Absent(), _Absent()
+        self._mine = threading.local()  # `refs`: whom this thread is alone with
 
     @contextlib.contextmanager
     def local(self, ref: Ref) -> Iterator[Local]:
@@ -105,9 +106,18 @@ class Originals:
             return None
 
     def _keep(self, home: Home, ref: Ref) -> Local:
+        """Gone when it was deleted while it was fetched: nobody would take that copy away again."""
+        mark = self._deletions.mark(ref)
         with self._fetched(home, ref) as fetched:
             self.verify(ref, fetched.path)
-            return Local(place(fetched.path, self._copy(ref)), fetched.time)
+            self._deletions.check_since(ref, mark)
+            path = place(fetched.path, self._copy(ref))
+            try:
+                self._deletions.check_since(ref, mark)  # any later deletion takes the copy away itself
+            except Gone:
+                self.discard_copy(ref)
+                raise
+            return Local(path, fetched.time)
 
     @contextlib.contextmanager
     def _fetched(self, home: Home, ref: Ref) -> Iterator[Local]:
@@ -158,7 +168,7 @@ class Originals:
         taken stays deleted when it was: what is there is not what was brought.
         """
         home = self.homes[ref.namespace.name]
-        with self._alone(ref):
+        with self.alone(ref):
             stored = home.store.put(home.key(ref.name), source, facts, only_new)
             if stored or ref.namespace.naming.immutable:
                 self._deletions.clear(ref)
@@ -172,36 +182,49 @@ class Originals:
     def delete(self, ref: Ref) -> bool:
         """Whether the store had it. The local copy goes first: when the store does not answer, nothing is made of it all the same.
 
-        Who is fetching it just now may yet keep a copy. Of a deletion and a `put` at once the later one wins, and the record agrees.
+        Of a deletion and a `put` at once the later one wins, and the record agrees.
         """
         home = self.homes[ref.namespace.name]
-        with self._alone(ref):
+        with self.alone(ref):
             self.begin_deletion(ref)
             self.discard_copy(ref)
             return home.store.delete(home.key(ref.name))
 
     def finish_deletion(self, ref: Ref) -> None:
         """Nothing of it is left: should the store have it another time, it was put again."""
-        with self._alone(ref):
+        with self.alone(ref):
             self._deletions.finish(ref)
 
     @contextlib.contextmanager
-    def _alone(self, ref: Ref) -> Iterator[None]:
-        """Be the only one on this machine who puts or deletes it, so that the record of its deletion agrees with the store."""
+    def alone(self, ref: Ref) -> Iterator[None]:
+        """Be the only one on this machine who puts or deletes it, so that the record of its deletion and what is noted of it agree with
+        the store. Who is that already stays so.
+        """
+        mine: set[Ref] = vars(self._mine).setdefault("refs", set())
+        if ref in mine:
+            yield
+            return
         claims = self._deletions.claims
         claims.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256(str(ref).encode()).digest()
         with locks.held(claims, int.from_bytes(digest[:8], "big") >> 2):
-            yield
+            mine.add(ref)
+            try:
+                yield
+            finally:
+                mine.remove(ref)
+
+    def is_being_deleted(self, ref: Ref) -> bool:
+        """Whether its deletion began, is not finished, and it was not put again since."""
+        return self._deletions.is_unfinished(ref)
 
     def may_have(self, ref: Ref) -> bool:
         """Whether there may be something to delete; False only when that is certain."""
-        if self.homes[ref.namespace.name].legacy or self._copy(ref).exists():
+        if self.homes[ref.namespace.name].legacy or self._copy(ref).exists() or self.is_being_deleted(ref):
             return True
         try:
-            self._deletions.check_unfinished(ref)
             return self.facts(ref) is not None
-        except (Gone, StoreUnavailable):
+        except StoreUnavailable:
             return True
 
     def check_deleted(self, ref: Ref) -> None:

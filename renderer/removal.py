@@ -47,7 +47,16 @@ class Removal:
 
     def purge(self, ref: Ref) -> Receipt:
         """Drop the renditions only; they are made again when they are asked for."""
-        return Receipt(ref, *self._cache.forget(ref))
+        receipt = Receipt(ref, *self._cache.forget(ref))
+        self._drop_empty_directories(ref)
+        return receipt
+
+    def _drop_empty_directories(self, ref: Ref) -> None:
+        """Above the one that went: names that are paths would leave one each, for ever and for every later walk to pass through."""
+        for generation in self._cache.served.iterdir():
+            with contextlib.suppress(OSError):  # the first that is not empty, or not there, is the last
+                for directory in ref.directory.parents[:-2]:  # not the namespace's own
+                    (generation / directory).rmdir()
 
     def delete(self, ref: Ref) -> Receipt:
         """Renditions, original, local copy, records of failures, and the catalog's entry with what users noted (H-B25).
@@ -61,9 +70,7 @@ class Removal:
         first = self.purge(ref)
         found = self._originals.delete(ref)
         last = self._outlast_maker(ref)
-        entry = self._catalog is not None and self._catalog.delete(ref)
-        self._originals.finish_deletion(ref)
-        return Receipt(ref, first.files + last.files, first.bytes + last.bytes, found, entry)
+        return Receipt(ref, first.files + last.files, first.bytes + last.bytes, found, self._finish(ref))
 
     def check_deleted(self, ref: Ref) -> None:
         """Gone when it was deleted, and not put again since."""
@@ -79,11 +86,19 @@ class Removal:
             return True
         return known or self._originals.may_have(ref)
 
+    def _finish(self, ref: Ref) -> bool:
+        """Whether the catalog had it. When it was put again since, what is known is about that."""
+        with self._originals.alone(ref):
+            entry = self._catalog is not None and self._originals.is_being_deleted(ref) and self._catalog.delete(ref)
+            self._originals.finish_deletion(ref)
+        return entry
+
     def _leave_nothing(self, ref: Ref) -> Receipt:
         """Of what is not there: records of failures, and notes without an entry. An import that comes just now is not hurt."""
-        rest = self._drop(ref)
-        if self._catalog is not None:
-            self._catalog.delete(ref)
+        with self._originals.alone(ref):
+            rest = self._drop(ref)
+            if self._catalog is not None and not self._originals.may_have(ref):
+                self._catalog.delete(ref)
         return rest
 
     def measure(self, ref: Ref, with_original: bool = False) -> Receipt:

@@ -14,7 +14,8 @@ from tests.servers import moto_server, rclone_server
 __all__ = ["moto_server", "rclone_server"]  # one of each for all folders
 
 TOP = Path(__file__).resolve().parent.parent
-_FOREIGN = ("ONMISS_", "AWS_", "BOTO_", "HUIMAGES", "S3BUCKET", "COUCHSERVER", "IMAGESERVERURL")  # settings of whoever runs the tests are none of ours
+# settings of whoever runs the tests are none of ours
+_FOREIGN = ("ONMISS_", "AWS_", "BOTO_", "HUIMAGES", "S3BUCKET", "COUCHSERVER", "IMAGESERVERURL")
 _OURS = ("ONMISS_CORPUS", "ONMISS_GOLDEN", "ONMISS_SOAK")
 
 

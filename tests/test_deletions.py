@@ -119,6 +119,16 @@ def test_a_deletion_is_unfinished_until_it_is_said_to_be_over(deletions: Deletio
     assert is_gone(deletions, HASHED)
 
 
+def test_an_unfinished_deletion_has_no_end_of_its_own(deletions: Deletions, clock: Clock) -> None:
+    """Or what a store refused to delete would be public again after thirty days."""
+    deletions.record(HASHED)
+    clock.seconds += 10_000 * DAY
+    assert is_unfinished(deletions, HASHED)
+    deletions.finish(HASHED)
+    clock.seconds += GONE_SECONDS
+    assert not is_gone(deletions, HASHED)
+
+
 def test_another_process_sees_it(deletions: Deletions, tmp_path: Path) -> None:
     Deletions(tmp_path / "root/deletions").record(PATH)
     assert is_gone(deletions, PATH)

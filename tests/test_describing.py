@@ -105,6 +105,19 @@ def note(catalog: Catalog, ref: Ref = REF, **fields: object) -> Entry:
 # --- what is known ----------------------------------------------------------------------------------------------------------------------
 
 
+def test_an_entry_that_cannot_be_read_withholds_no_picture(
+    describing: Describing, catalog: Moody, caplog: pytest.LogCaptureFixture
+) -> None:
+    def garbled() -> None:
+        raise AttributeError("'list' object has no attribute 'get'")
+
+    catalog.mood = garbled
+    assert describing.known(REF) is None
+    assert (str(REF) in caplog.text, caplog.records[0].levelno) == (True, logging.ERROR)
+    catalog.mood = lambda: None
+    assert describing.known(REF) is None
+
+
 def test_what_the_catalog_knows_is_told_and_absence_is_none(describing: Describing, catalog: Moody) -> None:
     entry = note(catalog, titles=("a title",))
     assert (describing.known(REF), describing.known(OTHER)) == (entry, None)

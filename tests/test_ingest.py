@@ -9,6 +9,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -297,6 +298,32 @@ def test_a_name_that_is_taken_conflicts_where_only_what_is_new_is_wanted(house: 
 
 def test_bytes_that_name_themselves_never_conflict(house: House) -> None:
     assert [house.take(jpeg(64, 48), only_new=True).new for _ in range(2)] == [True, False]
+
+
+def test_bytes_that_name_themselves_replace_what_is_too_short_to_be_these(house: House) -> None:
+    content = jpeg(64, 48)
+    ref = house.take(content).ref
+    (path,) = (path for path in (house.root / "store").rglob(ref.name) if path.is_file())
+    path.write_bytes(content[:-100])
+    assert house.take(content).new
+    assert path.read_bytes() == content
+    assert not house.take(content).new
+
+
+def test_of_two_who_replace_at_once_the_entry_is_that_of_the_bytes_that_won(house: House) -> None:
+    real = house.catalog.change
+    with ThreadPoolExecutor(1) as pool:
+
+        def interrupted(*values: Any) -> Entry:
+            house.catalog.change = real  # type: ignore[method-assign]
+            other = pool.submit(house.take, encoded(picture(32, 24), "PNG"), PATHS, "emu")
+            wait([other], 0.5)  # it waits for us; if it did not, this is ample
+            return real(*values)
+
+        house.catalog.change = interrupted  # type: ignore[method-assign]
+        house.take(jpeg(64, 48), PATHS, "emu")
+    with house.originals.local(PATHS.ref("emu")) as local, Image.open(local.path) as shown:
+        assert (house.entry(PATHS.ref("emu")).width, house.entry(PATHS.ref("emu")).height) == shown.size
 
 
 def test_a_name_that_cannot_be_is_refused_before_anything_is_read(house: House) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -335,3 +336,36 @@ def test_of_a_deletion_and_an_import_at_once_the_later_one_wins_and_the_record_a
         originals.put(REF, picture, FACTS) if first == "put" else delete(originals)
     assert bool(store.facts(REF.name)) == (first == "delete")
     assert looked_for(originals) == (CONTENT if first == "delete" else Gone)
+
+
+@pytest.mark.parametrize(
+    ("step", "then"),
+    [("get", "deleted"), ("place", "deleted"), ("get", "deleted-and-put-again"), ("get", "put-again-after-an-old-deletion")],
+    ids=lambda text: text,
+)
+def test_who_fetches_without_a_claim_keeps_no_copy_of_what_is_deleted_meanwhile(
+    originals: Originals, store: CountingStore, picture: Path, monkeypatch: pytest.MonkeyPatch, step: str, then: str
+) -> None:
+    """An application that opens an image is no maker, for whom a deletion waits."""
+    if then == "put-again-after-an-old-deletion":
+        delete(originals)
+    store.put(REF.name, picture, FACTS)  # by another machine
+    part: Any = store if step == "get" else sys.modules[Originals.__module__]
+    real = getattr(part, step)
+
+    def interrupted(*values: Any) -> Any:
+        answer = real(*values)
+        if then.startswith("deleted"):
+            delete(originals)
+        if then != "deleted":
+            originals.put(REF, picture, FACTS)
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(part, step, interrupted)
+        first = looked_for(originals)
+    if then == "deleted":
+        assert (first, looked_for(originals)) == (Gone, Gone)
+        assert not [path for path in picture.parent.joinpath("copies").rglob("*") if path.is_file()]
+    else:
+        assert looked_for(originals) == CONTENT

@@ -85,6 +85,20 @@ def test_a_purge_drops_renditions_and_aliases_and_nothing_else(house: House, rem
     assert house.service.produce(show(1)).path.exists()
 
 
+def test_a_purge_leaves_no_empty_directories_behind(house: House, removal: Removal) -> None:
+    """Or a walk through a namespace of a million names that was purged would be as long as before."""
+    older, deep, beside = Cache(house.cache.root, "0-vips"), PATHS.ref("wall/north/lion.png"), PATHS.ref("wall/bird.png")
+    for ref in (REF, OTHER, deep, beside):
+        publish(house.cache, ref)
+        publish(older, ref)
+    for ref in (REF, deep):
+        removal.purge(ref)
+    folders = {path.relative_to(house.cache.files).as_posix() for path in house.cache.files.rglob("*") if path.is_dir()}
+    kept = {str(path) for ref in (OTHER, beside) for path in (ref.directory, *ref.directory.parents)} - {"."}
+    assert folders == kept
+    assert {path.relative_to(older.files).as_posix() for path in older.files.rglob("*") if path.is_dir()} == kept
+
+
 def test_a_purge_drops_those_of_other_generations_too(house: House, removal: Removal) -> None:
     older = Cache(house.cache.root, "0-vips")
     publish(older, REF, content=b"older")
@@ -288,7 +302,7 @@ def test_a_deletion_that_was_killed_anywhere_is_repaired_by_a_repeat(tmp_path: P
         scene.delete()
         assert scene.state() == wanted, lives
         assert scene.shown() == "Gone"
-    assert died == 10  # steps
+    assert died == 11  # steps
 
 
 class Headers:
@@ -305,13 +319,15 @@ class Interrupted:
         self._real, self._countdown, self._other = real, countdown, other
 
     def __getattr__(self, name: str) -> Any:
+        real = getattr(self._real, name)
+
         def call(*values: Any, **named: Any) -> Any:
             self._countdown[0] -= 1
             if self._countdown[0] == -1:
                 self._other()
-            return getattr(self._real, name)(*values, **named)
+            return real(*values, **named)
 
-        return call
+        return call if callable(real) else real
 
 
 def take(scene: Scene, wrap: Wrap = lambda part: part) -> None:
@@ -345,6 +361,70 @@ def test_a_deletion_and_an_import_of_one_original_at_once_leave_what_a_repeat_of
             assert scene.catalog.get(REF), steps
             assert (scene.shown(), scene.state()["deletions"]) == ("fit-1x1_q75.jpg", []), steps
     assert steps >= 4
+
+
+def at_once(part: Any, name: str, other: Callable[[], object], after: bool = False) -> None:
+    """At the next call of a method another thread does `other` first; where that waits for the caller, the caller goes on."""
+    real = getattr(part, name)
+
+    def interrupted(*values: Any) -> Any:
+        setattr(part, name, real)
+        answer = real(*values) if after else None
+        thread = threading.Thread(target=other)
+        threads.append(thread)
+        thread.start()
+        thread.join(0.3)
+        return answer if after else real(*values)
+
+    setattr(part, name, interrupted)
+
+
+threads: list[threading.Thread] = []
+
+
+@pytest.fixture
+def ended() -> Iterator[Callable[[], None]]:
+    """All threads of `at_once`."""
+
+    def end() -> None:
+        while threads:
+            threads.pop().join(10)
+
+    yield end
+    end()
+
+
+@pytest.mark.parametrize("step", ["original", "entry"])
+def test_an_import_during_a_deletion_keeps_its_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: Callable[[], None], step: str
+) -> None:
+    scene = Scene(tmp_path / "scene")
+    if step == "entry":
+        at_once(scene.catalog, "delete", lambda: take(scene))
+    else:
+        real = scene.house.cache.claim
+        at_once(scene.house.store, "delete", lambda: take(scene), after=True)
+        monkeypatch.setattr(scene.house.cache, "claim", lambda *values: ended() or real(*values))  # which the import waits for
+    remove(scene)
+    ended()
+    assert (scene.house.store.facts(REF.name) is not None, scene.catalog.get(REF) is not None) == (True, True)
+
+
+def test_a_deletion_during_an_import_leaves_no_entry_without_an_original(tmp_path: Path, ended: Callable[[], None]) -> None:
+    scene = Scene(tmp_path / "scene")
+    at_once(scene.catalog, "change", lambda: remove(scene))
+    take(scene)
+    ended()
+    assert (scene.house.store.facts(REF.name), scene.catalog.get(REF), scene.shown()) == (None, None, "Gone")
+
+
+def test_an_import_that_comes_while_it_is_found_that_there_is_nothing_is_not_hurt(tmp_path: Path, ended: Callable[[], None]) -> None:
+    scene = Scene(tmp_path / "scene")
+    remove(scene)
+    at_once(scene.house.quarantine, "clear", lambda: take(scene))
+    remove(scene)
+    ended()
+    assert (scene.shown(), scene.catalog.get(REF) is not None) == ("fit-1x1_q75.jpg", True)
 
 
 @pytest.mark.parametrize("catalog_is_down", [False, True], ids=["", "and-the-catalog-is-down"])

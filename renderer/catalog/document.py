@@ -17,9 +17,13 @@ _STAMP = "%Y%m%dT%H%M%S.%f"
 AUTOMATIC = "automatic"
 
 
+# what four digits of a year can say; a file system may hold other times, and no file is worth less for it
+_FIRST, _LAST = -30_610_224_000, 253_402_300_799  # 1000-01-01, 9999-12-31
+
+
 def stamp(seconds: float) -> str:
-    """A time of an entry, from seconds since 1970 UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime(_STAMP)
+    """A time of an entry, from seconds since 1970 UTC; one that no entry can hold becomes the nearest that it can."""
+    return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC).strftime(_STAMP)
 
 
 def seconds(stamped: str) -> float | None:

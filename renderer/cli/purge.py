@@ -61,8 +61,8 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 def refs_read(namespaces: Mapping[str, Namespace], namespace: str) -> Iterator[Ref | RendererError]:
     """One a line; a line that names none is no reason to stop."""
     for line in sys.stdin.buffer:
-        text = line.decode("utf-8", "surrogateescape").partition("\t")[0].strip()
-        if not text:
+        text = line.decode("utf-8", "surrogateescape").rstrip("\r\n").partition("\t")[0]
+        if not text.strip():
             continue
         try:
             yield ref_of(namespaces, text, namespace)

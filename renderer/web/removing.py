@@ -90,7 +90,8 @@ class Removing:
             self._removal.check_deleted(receipt.ref)
             raise NotFound(receipt.ref)
         answer = _spelled(receipt)
-        log.info("deleted by %s: %s", who, " ".join(f"{name}={value}" for name, value in answer.items()))
+        told = answer | {"ref": _told(receipt.ref)}
+        log.info("deleted by %s: %s", who, " ".join(f"{name}={value}" for name, value in told.items()))
         return 200, answer
 
     def _purge(self, environ: Environ, who: str) -> Answer:
@@ -113,7 +114,7 @@ class Removing:
             try:
                 receipts.append(self._removal.purge(ref))
             except (RendererError, OSError) as error:
-                log.warning("purge of %s: %s", ref, error)
+                log.warning("purge of %s: %s", _told(ref), error)
                 known = error if isinstance(error, RendererError) else RendererError()
                 status = failures.status_of(known)
                 failed.append({"ref": str(ref), "error": failures.sentence_of(known)})
@@ -127,9 +128,10 @@ class Removing:
 
     def _purge_all(self, space: Namespace, who: str) -> Answer:
         """For a few seconds only. A repeat begins anew and soon is where this one ended, for what was dropped is no longer found."""
-        deadline, receipts, complete = time.monotonic() + PURGE_SECONDS, [], True
+        receipts: list[Receipt] = []
+        deadline, complete = time.monotonic() + PURGE_SECONDS, True
         for ref in self._removal.cached(space):
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline and receipts:  # one at least, or a repeat might never come further
                 complete = False
                 break
             receipts.append(self._removal.purge(ref))
@@ -144,10 +146,12 @@ def _digest(token: bytes) -> bytes:
 
 
 def _path(environ: Environ) -> str:
-    """Decoded once, and as it was sent: what nginx put in order (`..`), or cut off at a `?`, may name another original than was meant."""
+    """Decoded once, and as it was sent: what nginx put in order (`..`), or cut off at a `?`, may name another original than was meant.
+    Nothing need follow that `?`.
+    """
     path: bytes = environ["PATH_INFO"].encode("latin-1")
-    asked = environ.get("REQUEST_URI", "").partition("?")[0]
-    if environ.get("QUERY_STRING") or (asked and urllib.parse.unquote_to_bytes(asked) != path):
+    asked: bytes = environ.get("REQUEST_URI", "").encode("latin-1")
+    if environ.get("QUERY_STRING") or b"?" in asked or (asked and urllib.parse.unquote_to_bytes(asked) != path):
         raise BadRequest("expected a plain path without . and .. and with %3F for a question mark")
     return path.decode("utf-8", "surrogateescape")
 
@@ -165,7 +169,13 @@ def _body(environ: Environ) -> object:
 
 def _note_purge(who: str, receipts: Sequence[Receipt]) -> None:
     files = sum(receipt.files for receipt in receipts)
-    log.info("purged by %s: %d originals, %d files, the first of %s", who, len(receipts), files, receipts[0].ref if receipts else "none")
+    first = _told(receipts[0].ref) if receipts else "none"
+    log.info("purged by %s: %d originals, %d files, the first of %s", who, len(receipts), files, first)
+
+
+def _told(ref: Ref) -> str:
+    """As URLs spell it: a name may have blanks, and even what ends a line or moves a cursor, and must not tell of other deletions."""
+    return urllib.parse.quote(str(ref))
 
 
 def _spelled(receipt: Receipt) -> dict[str, Any]:

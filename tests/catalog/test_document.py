@@ -153,3 +153,8 @@ def test_a_time_is_stamped_and_read_again(when: int) -> None:
 def test_what_is_no_time_is_none() -> None:
     assert stamp(1_199_243_045.5) == "20080102T030405.500000"
     assert [seconds(text) for text in ("", "yesterday", "20081302T030405.000006")] == [None, None, None]
+
+
+@pytest.mark.parametrize(("when", "text"), [(-1e15, "10000101T000000.000000"), (1e15, "99991231T235959.000000")], ids=["before", "after"])
+def test_a_time_that_four_digits_of_a_year_cannot_say_is_the_nearest_that_they_can(when: float, text: str) -> None:
+    assert stamp(when) == text

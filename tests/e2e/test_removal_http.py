@@ -112,7 +112,13 @@ def test_a_name_is_decoded_once(site: Site, name: str, sent: str) -> None:
     assert site.wiring.originals.facts(ref) is None
 
 
-@pytest.mark.parametrize("sent", ["x/../hall/lamp.jpg", "./hall/lamp.jpg", "hall/lamp.jpg?v=2", "hall//lamp.jpg", "hall/lamp.jpg/", "%00"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "x/../hall/lamp.jpg", "./hall/lamp.jpg", "hall/lamp.jpg?v=2", "hall/lamp.jpg?", "hall//lamp.jpg", "hall/lamp.jpg/", "%00",
+        "hall/lamp.jpg#x",
+    ],
+)  # fmt: skip
 def test_a_name_that_nginx_would_put_in_order_deletes_nothing(site: Site, sent: str) -> None:
     ref = site.put(jpeg(), "scenes", "hall/lamp.jpg")
     assert call(site, "DELETE", f"/originals/scenes/{sent}").status == 400

@@ -389,6 +389,22 @@ def test_what_was_stored_is_stored_though_the_server_fails_while_we_learn(connec
     assert put_new(store, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, "AccessDenied"), (409, "ObjectLocked"), (405, "MethodNotAllowed")], ids=["403", "409", "405"]
+)
+def test_a_bucket_where_nothing_is_written_twice_is_tried_once_and_not_with_every_object(
+    connect: Connect, tmp_path: Path, status: int, code: str
+) -> None:
+    (tmp_path / "source").write_bytes(PICTURE)
+    absent, refused = error(404, "NoSuchKey"), [error(status, code)] * (5 if status == 409 else 1)
+    store, server = connect(in_turn(absent, whole(b""), *refused, absent, whole(b"")))
+    assert put_new(store, tmp_path)
+    first = len(server.seen)
+    assert put_new(store, tmp_path)
+    assert [seen.method for seen in server.seen[first:]] == ["HEAD", "PUT"]
+    assert "If-None-Match" not in server.seen[-1].headers
+
+
 def put_new(store: S3Store, tmp_path: Path) -> bool:
     return store.put("key", tmp_path / "source", Facts(len(PICTURE), 0), only_new=True)
 

@@ -149,14 +149,24 @@ def test_a_name_that_cannot_be_is_refused(house: House, path: str, status: int) 
 
 @pytest.mark.parametrize(
     ("asked", "query"),
-    [("/originals/scenes/x/../hall/lamp.jpg", ""), ("/originals/scenes/hall/lamp.jpg", "v=2"), ("/originals/scenes/hall%252Flamp.jpg", "")],
-    ids=["put-in-order", "cut-off-at-a-question-mark", "decoded-twice"],
+    [
+        ("/originals/scenes/x/../hall/lamp.jpg", ""),
+        ("/originals/scenes/hall/lamp.jpg", "v=2"),
+        ("/originals/scenes/hall/lamp.jpg?", ""),
+        ("/originals/scenes/hall%252Flamp.jpg", ""),
+    ],
+    ids=["put-in-order", "cut-off-at-a-question-mark", "cut-off-at-the-end", "decoded-twice"],
 )
 def test_a_path_that_did_not_come_as_it_was_sent_deletes_nothing(house: House, asked: str, query: str) -> None:
     ref = house.put(PATHS.ref("hall/lamp.jpg"))
     answer = house.delete(ref, REQUEST_URI=f"{asked}?{query}" if query else asked, QUERY_STRING=query)
     assert (answer.status, house.renditions()) == (400, 2)
     assert house.delete(ref, REQUEST_URI="/originals/scenes/hall%2Flamp.jpg").status == 200
+
+
+def test_a_name_may_be_sent_as_it_is_or_percent_encoded(house: House) -> None:
+    for asked in ("/originals/scenes/K\u00e4se.jpg".encode().decode("latin-1"), "/originals/scenes/K%C3%A4se.jpg"):
+        assert house.delete(house.put(PATHS.ref("K\u00e4se.jpg")), REQUEST_URI=asked).status == 200
 
 
 def test_a_purge_takes_ids_and_names_and_keeps_originals(house: House) -> None:
@@ -195,6 +205,14 @@ def test_a_purge_of_a_namespace_takes_seconds_and_a_repeat_goes_on(house: House,
     second, third = (house.purge({"namespace": "scenes", "all": True}).json for _ in range(2))
     assert (second["originals"], third["originals"], third["complete"]) == (2, 1, True)
     assert house.renditions() == 0
+
+
+def test_a_purge_of_a_namespace_comes_further_however_long_the_way_is(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        house.put(PATHS.ref(f"{number}.jpg"))
+    monkeypatch.setattr(removing, "PURGE_SECONDS", -1.0)
+    done = [house.purge({"namespace": "scenes", "all": True}).json for _ in range(3)]
+    assert [(each["originals"], each["complete"]) for each in done] == [(1, False), (1, False), (1, True)]
 
 
 @pytest.mark.parametrize(
@@ -365,3 +383,14 @@ def test_who_removed_what_is_logged_and_never_the_token(house: House, logged: py
         f"purged by token 1 at 192.0.2.7: 1 originals, 2 files, the first of {REF}",
         f"deleted by token 2 at 192.0.2.7: ref={REF} files=0 bytes=0 original=True entry=True",
     ]
+
+
+def test_no_name_tells_the_log_of_other_deletions(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    ref = house.put(PATHS.ref("a.jpg files=9\x85\u2028deleted by token 2: ref=b \x9b2J.jpg"))
+    with caplog.at_level(logging.INFO, "renderer.web.removing"):
+        assert (house.purge({"id": [str(ref)]}).status, house.delete(ref).status) == (200, 200)
+    for line in caplog.messages:
+        assert line.isascii()
+        assert line.isprintable()
+        assert (line.count("files=9"), line.count("ref=b")) == (0, 0)
+    assert "ref=scenes/a.jpg%20files%3D9%C2%85%E2%80%A8deleted" in caplog.messages[1]

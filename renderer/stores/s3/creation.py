@@ -19,6 +19,9 @@ from renderer.stores.s3.border import code_of, is_absence, status_of
 _TRIES = 5  # S3 answers 409 when another write of the same key came in between, and says to come again
 _NOT_IMPLEMENTED = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest"})  # what is said of a header that is not known
 
+# What buckets say that let nobody write anything twice. It is no answer to the condition, and is not asked for with every object again.
+_NEVER_TWICE = frozenset({304, 403, 405, 409})
+
 
 class Creation:
     """`is_honoured`: whether this server honours the condition; None while that is not known."""
@@ -43,8 +46,12 @@ class Creation:
 
     def _learn(self, client: Any, wanted: Mapping[str, Any]) -> None:
         """What was stored a moment ago must now be in the way. The object is there: trouble here is nobody's but the next one's."""
-        with suppress(ClientError, BotoCoreError, HTTPError):
-            self.is_honoured = _put_if_absent(client, wanted) is False
+        with suppress(BotoCoreError, HTTPError):
+            try:
+                self.is_honoured = _put_if_absent(client, wanted) is False
+            except ClientError as error:
+                if status_of(error) in _NEVER_TWICE:
+                    self.is_honoured = False
 
 
 def _is_there(client: Any, wanted: Mapping[str, Any]) -> bool:
