@@ -435,7 +435,7 @@ def test_s3_holds_one_object_by_the_id_with_its_type_sides_and_time(tmp_path: Pa
 
 
 @pytest.mark.feature(45)
-def test_nobody_gets_an_original_from_s3_without_a_key(tmp_path: Path, workers: Workers, moto_server: S3Server) -> None:
+def test_H_B5_nobody_gets_an_original_from_s3_without_a_key(tmp_path: Path, workers: Workers, moto_server: S3Server) -> None:
     house = House(tmp_path, workers, S3Store("archive", prefix="private", **moto_server.settings()))
     key = f"private/huimages/{house.take(jpeg(64, 48)).ref.name}"
     url = f"{moto_server.endpoint_url}/{BUCKET}/{key}"

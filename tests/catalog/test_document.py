@@ -65,7 +65,7 @@ def test_an_old_document_is_read() -> None:
     assert read(OLD) == ENTRY
 
 
-def test_a_document_without_attachments_is_read() -> None:
+def test_H_B10_a_document_without_attachments_is_read() -> None:
     """H-B10"""
     document = {name: value for name, value in OLD.items() if name != "_attachments"}
     assert read(document) == replace(ENTRY, filename="", length=0, content_type="")
