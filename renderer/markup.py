@@ -173,8 +173,14 @@ def _element(kind: str, attributes: Mapping[str, Value]) -> str:
         if value is True:
             parts.append(name)
         elif value is not None and value is not False:
-            parts.append(f'{name}="{html.escape(str(value))}"')
+            parts.append(f'{name}="{_escaped(value)}"')
     return f"<{' '.join(parts)} />"
+
+
+def _escaped(value: object) -> str:
+    """What a template has escaped already, and marked so (Jinja's Markup, Django's SafeString), is not escaped twice, but surely once."""
+    spell = getattr(value, "__html__", None)
+    return html.escape(html.unescape(spell()) if spell else str(value))
 
 
 def srcset(site: Site, name: str, sizes: Sequence[str], described: Described, form: Format = JPEG) -> str:

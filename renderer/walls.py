@@ -126,6 +126,17 @@ class _Popen(popen_forkserver.Popen):
 
 
 class _RenderProcess(ForkServerProcess):
+    def start(self) -> None:
+        """Daemonic processes, such as those of `multiprocessing.Pool`, may have none, because one that is terminated leaves its children
+        behind. Ours go with whoever started them, however that ends, so this one is not daemonic while it starts us."""
+        config = process.current_process()._config  # type: ignore[attr-defined]
+        daemonic = config.pop("daemon", None)
+        try:
+            super().start()
+        finally:
+            if daemonic is not None:
+                config["daemon"] = daemonic
+
     @staticmethod
     def _Popen(process_obj: process.BaseProcess) -> Any:
         return _Popen(process_obj)

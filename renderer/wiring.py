@@ -6,10 +6,9 @@ import math
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import renderer
-from renderer import browser
 from renderer.cache import Cache
 from renderer.catalog import Catalog, open_catalog
 from renderer.config import Config
@@ -24,9 +23,10 @@ from renderer.removal import Removal
 from renderer.service import Bounds, Service
 from renderer.stores import Store, open_store
 from renderer.walls import Walls
-from renderer.web.app import Admin, Front, Images
-from renderer.web.removing import Removing
 from renderer.workers import Workers
+
+if TYPE_CHECKING:
+    from renderer.web.app import Front
 
 
 class Wiring:
@@ -65,7 +65,7 @@ class Wiring:
     def catalog(self) -> Catalog | None:
         """None where the configuration wants none."""
         chosen = self.config.catalog
-        return None if chosen.kind == "none" else open_catalog(chosen.kind, "catalog", **chosen.settings())
+        return None if chosen.kind == "none" else open_catalog(chosen.kind, chosen.kind, **chosen.settings())
 
     @cached_property
     def workers(self) -> Workers:
@@ -103,6 +103,10 @@ class Wiring:
 
     @cached_property
     def front(self) -> Front:
+        from renderer import browser  # Flask and Werkzeug are half of what an application with the client library would load, for nothing
+        from renderer.web.app import Admin, Front, Images
+        from renderer.web.removing import Removing
+
         terms = self.config.terms()
         images = Images(self.service, self.cache, terms)
         links = Links(terms, self.config.limits_built(), self.config.hosts.images.base_url(), self.config.signing_keys())

@@ -113,8 +113,12 @@ class Workers:
         with self._counting:
             self._counting.wait_for(lambda: not self._in_flight, max(0, seconds - STOP_SECONDS))
         ending = threading.Thread(target=self._end, daemon=True)
-        ending.start()
-        ending.join(max(0, deadline - time.monotonic()))
+        try:
+            ending.start()
+        except RuntimeError:  # Python 3.12 starts no thread any more while a program ends: then it takes as long as it takes
+            self._end()
+        else:
+            ending.join(max(0, deadline - time.monotonic()))
 
     def _end(self) -> None:
         with self._changing:

@@ -29,7 +29,7 @@ something is to be done to it.
 
 PROCESSES. `save_image` reads the header in a render process, which is started by the first call and ends with
 the application; a script needs no `if __name__ == "__main__"`. Threads may share everything. After a fork
-(gunicorn, with `preload_app` or without) each process opens its own.
+(gunicorn, with `preload_app` or without), and as a child of multiprocessing, each process opens its own.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from renderer.client.library import Content, Library, References
+from renderer.client.library import Content, Library
 from renderer.client.moments import Moment
+from renderer.client.said import References
 from renderer.formats import AVIF, WEBP, Format
 from renderer.markup import SIZE_NAMES, Value
 

@@ -4,7 +4,8 @@
     picture = models.ImageField(storage=ImageStorage(typ="product_image"))
 
 It takes pictures only, and is configured as `renderer.client` is. The same bytes are one image, whoever saves them: deleting it takes it
-from all models that have it.
+from all models that have it. `width_field` and `height_field` are Django's, which reads the sides as they lie in the file, whichever way is
+up: for a page ask `scaled_dimensions(name, "o")`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     environment = Environment(autoescape=True, extensions=["renderer.client.jinja.Images"])
     app.jinja_env.add_extension("renderer.client.jinja.Images")      # Flask
 
-What is HTML is marked as such, and so is not escaped again; an ID that is empty or None shows nothing.
+What is HTML is marked as such, and so is not escaped again; an ID that is empty or None shows nothing. A Django file is its name, the ID.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from renderer.markup import Value
 FORMATS = (AVIF, WEBP)  # besides JPEG, the best first
 
 
-def image_url(imageid: str | None, size: str = "o") -> str:
+def image_url(imageid: object, size: str = "o") -> str:
     """`scaled_imageurl`; of the original, unless a size is given."""
-    return client.scaled_imageurl(imageid, size) if imageid else ""
+    return client.scaled_imageurl(str(imageid), size) if imageid else ""
 
 
-def image_tag(imageid: str | None, size: str = "150x150", *args: str, **kwargs: Value) -> Markup:
+def image_tag(imageid: object, size: str = "150x150", *args: str, **kwargs: Value) -> Markup:
     """`scaled_tag`."""
-    return _html(client.scaled_tag(imageid, size, *args, **kwargs) if imageid else "")
+    return _html(client.scaled_tag(str(imageid), size, *args, **kwargs) if imageid else "")
 
 
-def image_srcset(imageid: str | None, *sizes: str) -> str:
+def image_srcset(imageid: object, *sizes: str) -> str:
     """`srcset` of the sizes."""
-    return client.srcset(imageid, sizes) if imageid else ""
+    return client.srcset(str(imageid), sizes) if imageid else ""
 
 
-def picture_tag(imageid: str | None, sizes: Sequence[str], **kwargs: Value) -> Markup:
+def picture_tag(imageid: object, sizes: Sequence[str], **kwargs: Value) -> Markup:
     """`picture_tag`."""
-    return _html(client.picture_tag(imageid, sizes, FORMATS, **kwargs) if imageid else "")
+    return _html(client.picture_tag(str(imageid), sizes, FORMATS, **kwargs) if imageid else "")
 
 
 def _html(text: str) -> Markup:

@@ -6,7 +6,6 @@ or was asked for nothing else, says that it could not.
 
 from __future__ import annotations
 
-import atexit
 import io
 import logging
 import os
@@ -15,8 +14,9 @@ import time
 import urllib.error
 import urllib.request
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from multiprocessing.util import Finalize
 from typing import Any, BinaryIO, TypeVar
 
 from renderer import markup
@@ -25,6 +25,7 @@ from renderer.catalog.document import stamp, written
 from renderer.client import settings
 from renderer.client.moments import Moment, seconds_of
 from renderer.client.opened import Opened
+from renderer.client.said import References, check_texts, references_of
 from renderer.config import Config
 from renderer.errors import BadRequest, ConfigError, NotFound, StoreUnavailable
 from renderer.formats import AVIF, WEBP, Format
@@ -33,9 +34,9 @@ from renderer.markup import Described, Site, Value
 from renderer.rendition import Ref
 from renderer.wiring import Wiring
 
-References = Mapping[str, str | int | Iterable[str | int]]
 Content = bytes | bytearray | memoryview | BinaryIO
 
+CLOSE_PRIORITY = 100  # of a process's end: before multiprocessing's own, which are at most 15
 FETCH_SECONDS = 60.0  # twice what the renderer lets a miss wait (serve.wait_seconds)
 
 log = logging.getLogger(__name__)
@@ -68,9 +69,10 @@ class Library:
         filename: str = "image.jpeg",
         typ: str = "",
     ) -> str:
+        check_texts(title=title, filename=filename, typ=typ)
         stream = io.BytesIO(imagedata) if isinstance(imagedata, bytes | bytearray | memoryview) else imagedata
         own_time = time.time() if timestamp is None else seconds_of(timestamp)
-        about = About(title, (typ,) if typ else (), _references(references), filename)
+        about = About(title, (typ,) if typ else (), references_of(references), filename)
         opened, ingest = self._part(lambda wiring: wiring.ingest)
         taken = ingest.take(opened.space, stream, int(own_time), about=about)
         opened.documents.forget(taken.ref)
@@ -89,8 +91,12 @@ class Library:
     def open_image(self, imageid: str) -> BinaryIO:
         """The original's bytes; NotFound, or what the store raises."""
         opened, originals = self._part(lambda wiring: wiring.originals)
-        with originals.local(opened.space.ref(imageid)) as local:
-            return local.path.open("rb")
+        ref = opened.space.ref(imageid)
+        with originals.local(ref) as local:
+            try:
+                return local.path.open("rb")
+            except FileNotFoundError as error:  # deleted at this moment
+                raise NotFound(ref) from error
 
     def has_image(self, imageid: str) -> bool:
         """Whether the store has it."""
@@ -172,8 +178,9 @@ class Library:
     def update_metadata(
         self, imageid: str, timestamp: Moment | None = None, title: str = "", references: References | None = None, typ: str = ""
     ) -> str:
+        check_texts(title=title, typ=typ)
         mtime = stamp(time.time() if timestamp is None else seconds_of(timestamp))
-        said = _references(references)
+        said = references_of(references)
 
         def changed(known: Entry) -> Entry:
             return replace(known.adding(title, (typ,) if typ else (), said), mtime=mtime)
@@ -182,6 +189,7 @@ class Library:
 
     def set_title(self, imageid: str, newtitle: str) -> None:
         """Of an image that the catalog does not know, an entry is made only when the store has it: it may be older than the catalog."""
+        check_texts(newtitle=newtitle)
         if newtitle:
             self._change(imageid, lambda known: known.adding(newtitle), self._found)
 
@@ -205,7 +213,8 @@ class Library:
                 if self._opened is None:
                     config = self._given or settings.config_of(os.environ)
                     self._opened = Opened(config, self._base_url or settings.base_url(config, os.environ))
-                    atexit.register(_close, weakref.ref(self))
+                    # The children of multiprocessing end without atexit, and would wait for a render process that is still there.
+                    Finalize(None, _close, (weakref.ref(self),), exitpriority=CLOSE_PRIORITY)
         return self._opened
 
     def _part(self, part: Callable[[Wiring], T]) -> tuple[Opened, T]:
@@ -262,15 +271,6 @@ class Library:
         if facts is None:
             return None
         return Entry(ctime=stamp(facts.time), mtime=stamp(time.time()), length=facts.length, content_type=facts.content_type)
-
-
-def _references(given: References | None) -> dict[str, tuple[str, ...]]:
-    """Each key with its texts; one alone need not be a list."""
-    return {key: _texts(values) for key, values in (given or {}).items()}
-
-
-def _texts(values: str | int | Iterable[str | int]) -> tuple[str, ...]:
-    return (str(values),) if isinstance(values, str | int) else tuple(map(str, values))
 
 
 def _close(library: weakref.ref[Library]) -> None:

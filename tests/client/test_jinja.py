@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.db.models import ImageField
+from django.db.models.fields.files import FieldFile
 from jinja2 import Environment
 
 from renderer import client
+from renderer.client.django import ImageStorage
 from tests.e2e.site import jpeg
 
 
@@ -49,3 +52,19 @@ def test_a_template_offers_a_picture(environment: Environment) -> None:
 @pytest.mark.parametrize("image", ["", None], ids=repr)
 def test_no_image_shows_nothing(environment: Environment, name: str, image: str | None) -> None:
     assert environment.from_string(f"{{{{ image | {name} }}}}").render(image=image) == ""
+
+
+@pytest.mark.parametrize("autoescape", [True, False], ids=["escaping", "not escaping"])
+def test_H_B15_what_a_template_escaped_is_escaped_once_and_surely(installed: Path, autoescape: bool) -> None:
+    environment = Environment(autoescape=autoescape, extensions=["renderer.client.jinja.Images"])
+    text = "{% set text %}{{ said }}{% endset %}"
+    template = environment.from_string(text + "{{ image | image_tag('square', alt=text, data_x=text | e) }}")
+    shown = template.render(image=client.save_image(jpeg(), filename="x.jpeg"), said='"><b>&')
+    assert shown.endswith(' alt="&quot;&gt;&lt;b&gt;&amp;" data_x="&quot;&gt;&lt;b&gt;&amp;" />')
+
+
+def test_a_template_shows_the_file_of_a_model(environment: Environment) -> None:
+    imageid = client.save_image(jpeg(), filename="x.jpeg")
+    files = {"file": FieldFile(None, ImageField(storage=ImageStorage()), imageid), "none": FieldFile(None, ImageField(), None)}
+    template = environment.from_string("{{ file | image_url }} {{ file | image_srcset('thumb') }} {{ none | image_tag }}")
+    assert template.render(files) == f"http://i.hdimg.net/o/{imageid}/x.jpeg http://i.hdimg.net/50x200/{imageid}/x.jpeg 50w "

@@ -311,3 +311,13 @@ def test_H_B18_the_environment_stays_as_it_is(installed: Path, monkeypatch: pyte
     imageid = huimages.save_image(jpeg())
     assert huimages.scaled_tag(imageid)
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("word", ["title", "filename", "typ"])
+def test_what_is_no_text_is_refused_before_anything_is_stored(make: MakeLibrary, tmp_path: Path, word: str) -> None:
+    library = make()
+    with pytest.raises(BadRequest, match=f"expected text for {word}, got bytes"):
+        library.save_image(jpeg(64, 48), **{word: b"skate"})  # type: ignore[arg-type]
+    assert not list((tmp_path / "root").rglob("*01"))
+    imageid = library.save_image(jpeg(64, 48))
+    assert [path.name for path in (tmp_path / "root").rglob("*01")] == [imageid], "what is looked for is what there would be"

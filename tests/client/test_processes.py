@@ -157,6 +157,47 @@ def test_a_process_that_was_forked_from_one_that_used_it_opens_its_own(run: Run)
     assert run(text).stdout.splitlines() == ["child True", "ended 0", "parent True ['of the child', 'of the parent']"]
 
 
+CHILDREN = """
+    import multiprocessing, pathlib
+    import huimages
+
+    def save(title):
+        return huimages.save_image(pathlib.Path("x.jpg").read_bytes(), title=title)
+
+    if __name__ == "__main__":
+        huimages.save_image(pathlib.Path("x.jpg").read_bytes())
+        context = multiprocessing.get_context("METHOD")
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_by_multiprocessing_saves_and_ends(run: Run, method: str) -> None:
+    """It ends without atexit, and waits for its own children."""
+    text = """
+        child = context.Process(target=save, args=("of the child",))
+        child.start()
+        child.join(20)
+        print(child.exitcode, huimages.get_imagedoc(huimages.get_random_imageid())["title"])
+        if child.exitcode is None:
+            child.kill()
+    """
+    lines = run(CHILDREN.replace("METHOD", method) + text, "-W", "ignore::DeprecationWarning").stdout.splitlines()
+    assert lines == ["0 ['of the child']"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_pool_of_multiprocessing_saves(run: Run, method: str) -> None:
+    """Its processes are daemonic, and may have no children of multiprocessing's."""
+    text = """
+        pool = context.Pool(2)
+        print(len(set(pool.map(save, "abcd"))), sorted(huimages.get_imagedoc(huimages.get_random_imageid())["title"]))
+        pool.close()
+        pool.join()
+    """
+    lines = run(CHILDREN.replace("METHOD", method) + text, "-W", "ignore::DeprecationWarning").stdout.splitlines()
+    assert lines == ["1 ['a', 'b', 'c', 'd']"]
+
+
 def test_a_render_process_that_was_killed_is_replaced(run: Run) -> None:
     text = """
         import os, pathlib, signal
@@ -185,11 +226,12 @@ def test_an_application_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     assert wait_until(lambda: all(map(gone, pids)), 5, "all its processes to be gone")
 
 
-def test_importing_it_opens_nothing_and_reads_no_picture_library(run: Run) -> None:
+def test_importing_it_opens_nothing_and_loads_no_library_that_it_may_not_need(run: Run) -> None:
     text = """
         import sys, threading
         import huimages
-        print([name for name in ("boto3", "couchdb", "django", "renderer.client.jinja", "PIL.JpegImagePlugin") if name in sys.modules])
+        dear = "boto3", "couchdb", "django", "flask", "werkzeug", "jinja2", "PIL.JpegImagePlugin"
+        print([name for name in dear if name in sys.modules])
         print(threading.active_count())
     """
     assert run(text).stdout.splitlines() == ["[]", "1"]
