@@ -21,6 +21,7 @@ from renderer.rendition import Namespace, Ref
 
 _PAGE = 500  # names in memory at a time
 _MOST_LOT = 2**62
+_NEXT_FEW = 16
 
 
 class SqliteCatalog:
@@ -70,12 +71,15 @@ class SqliteCatalog:
         return ref.namespace.ref(found[0]) if found else ref
 
     def random(self, namespace: Namespace) -> Ref | None:
-        """Each entry drew a lot when it was made: one look into an index instead of a count."""
-        query = "SELECT name FROM entries WHERE namespace = ? AND lot IS NOT NULL AND lot >= ? ORDER BY lot LIMIT 1"
-        for start in (random.randrange(_MOST_LOT), 0):
-            if found := self._names(query, namespace.name, start):
-                return namespace.ref(found[0])
-        return None
+        """Each entry drew a lot when it was made: a look into an index instead of a count.
+
+        One of the next few, because the very next would be the same again and again behind a wide gap, and one in a narrow gap never.
+        """
+        query = f"SELECT name FROM entries WHERE namespace = ? AND lot IS NOT NULL AND lot >= ? ORDER BY lot LIMIT {_NEXT_FEW}"
+        found = self._names(query, namespace.name, random.randrange(_MOST_LOT))
+        if len(found) < _NEXT_FEW:
+            found = list(dict.fromkeys([*found, *self._names(query, namespace.name, 0)]))[:_NEXT_FEW]
+        return namespace.ref(random.choice(found)) if found else None
 
     def refs(self, namespace: Namespace, after: str = "") -> Iterator[Ref]:
         return self._pages(namespace, "SELECT name FROM entries WHERE namespace = ? AND name > ? AND shown", after=after)

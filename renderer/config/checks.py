@@ -143,5 +143,5 @@ def _keys(config: Config) -> Iterator[ConfigError]:
                 cure = "make one: openssl rand -hex 32"
                 yield ConfigError(f"{name}.{position}", f"expected at least {LEAST_KEY_BYTES} characters, got fewer", cure)
     for position, token in enumerate(config.hosts.service.tokens):
-        if not re.fullmatch(r"[!-~]+", token.text):  # nothing else gets through a header as it is
-            yield ConfigError(f"hosts.service.tokens.{position}", "expected ASCII without blanks, got something else")
+        if not re.fullmatch(r"[!-~][ -~]*[!-~]", token.text):  # nothing else gets through a header as it is
+            yield ConfigError(f"hosts.service.tokens.{position}", "expected ASCII without blanks at its ends, got something else")

@@ -135,3 +135,14 @@ def test_a_place_that_cannot_be_is_no_store(tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailable, match="store sqlite: expected"):
             catalog.get(ref("one"))
         assert [well for _, well in catalog.check()] == [False]
+
+
+def test_random_finds_who_drew_a_lot_close_behind_anothers(tmp_path: Path) -> None:
+    catalog = SqliteCatalog("sqlite", tmp_path / "catalog.sqlite")
+    names = ["A" * 32 + "01", "B" * 32 + "01"]
+    for name in names:
+        catalog.change(IMAGES.ref(name), lambda known: known or Entry())
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as database, database:
+        for lot, name in enumerate(names, 7):
+            database.execute("UPDATE entries SET lot = ? WHERE name = ?", (lot, name))
+    assert {catalog.random(IMAGES) for _ in range(200)} == {IMAGES.ref(name) for name in names}
