@@ -150,9 +150,9 @@ class Ingest:
 
     def _store_alone(self, brought: _Brought, only_new: bool) -> bool:
         ref, is_mutable = brought.ref, not brought.ref.namespace.naming.immutable
-        new = self._originals.put(ref, brought.path, brought.facts, only_new or not is_mutable)
+        new = self._originals.put(ref, brought.path, brought.facts, only_new or not is_mutable, given=True)
         if not new and not is_mutable and self._is_short(brought):
-            new = self._originals.put(ref, brought.path, brought.facts)
+            new = self._originals.put(ref, brought.path, brought.facts, given=True)
         taken = Conflict(f"expected a name that is free, but there is {ref} already") if is_mutable and not new else None
         if taken and not self._is_unfinished(brought):
             raise taken

@@ -161,15 +161,17 @@ class Originals:
         home = self.homes[ref.namespace.name]
         return home.store.facts(home.key(ref.name))
 
-    def put(self, ref: Ref, source: Path, facts: Facts, only_new: bool = False) -> bool:
+    def put(self, ref: Ref, source: Path, facts: Facts, only_new: bool = False, given: bool = False) -> bool:
         """Store a copy of `source`; it is found at once, whatever was looked for before. `only_new` and the answer: as Store.put.
+        `given`: that file is nobody else's; where the store is on this disk it need not be copied, and may be gone.
 
         The record of its deletion goes last: who is killed before that has not put it, and does so when he repeats it. A name that is
         taken stays deleted when it was: what is there is not what was brought.
         """
         home = self.homes[ref.namespace.name]
+        put = home.store.take if given and isinstance(home.store, OnDisk) else home.store.put
         with self.alone(ref):
-            stored = home.store.put(home.key(ref.name), source, facts, only_new)
+            stored = put(home.key(ref.name), source, facts, only_new)
             if stored or ref.namespace.naming.immutable:
                 self._deletions.clear(ref)
         self._absent.discard(ref)

@@ -80,6 +80,9 @@ class OnDisk(Protocol):
     def locate(self, key: str) -> Path | None:
         """The file that holds the object, to be read only; None when there is none."""
 
+    def take(self, key: str, source: Path, facts: Facts, only_new: bool = False) -> bool:
+        """As `put`, of a file that is given away: on the same file system it becomes the object without being copied, and may be gone."""
+
 
 def open_store(kind: str, name: str, **settings: Any) -> Store:
     """The store of this kind, not yet connected: clients open on first use."""

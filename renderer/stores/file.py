@@ -21,11 +21,14 @@ from typing import BinaryIO
 from renderer.errors import BadRequest, Conflict, NoSpace, StoreGarbled, StoreRefused, StoreUnavailable
 from renderer.fields import shown
 from renderer.stores import Facts
+from renderer.stores.durable import settle, sync, write
 from renderer.stores.keys import checked, is_key
-from renderer.stores.landing import NO_SPACE, copy_bytes, landing
+from renderer.stores.landing import NO_SPACE, landing
 
 _TMP = ".tmp"
+# what file systems say that have no hard links, or no more of them for that file; and what they say of a file that is on another one
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK})
+_ELSEWHERE = frozenset({errno.EXDEV})
 _MOVES = 10  # every lost race means that somebody else's delete made progress
 
 
@@ -77,11 +80,25 @@ class FileStore:
                 return False  # without the work; that nobody is quicker from here on, the link sees to
             temporary = self._temporary()
             try:
-                written = _write(original.fileno(), temporary, facts.time)
+                written = write(original.fileno(), temporary, facts.time)
                 self._expect_length(os.fstat(original.fileno()).st_size, written, source)
                 return self._move(temporary, path, only_new)
             finally:
                 temporary.unlink(missing_ok=True)
+
+    def take(self, key: str, source: Path, facts: Facts, only_new: bool = False) -> bool:
+        path = self._path(key)
+        with self._border():
+            self._expect_root()
+            if only_new and self._status(path):
+                return False
+            settle(source, facts.time)
+            try:
+                return self._move(source, path, only_new)
+            except OSError as error:
+                if error.errno not in _ELSEWHERE:
+                    raise
+        return self.put(key, source, facts, only_new)
 
     def delete(self, key: str) -> bool:
         path = self._path(key)
@@ -92,7 +109,7 @@ class FileStore:
                 path.unlink()
             except FileNotFoundError:
                 return False
-            _sync(self._without_empty(path.parent))
+            sync(self._without_empty(path.parent))
             return True
 
     def check(self, known_key: str = "") -> list[tuple[str, bool]]:
@@ -189,7 +206,7 @@ class FileStore:
         else:
             raise StoreUnavailable(self.name, f"expected {path.parent} to stay, got it deleted {_MOVES} times")
         for directory in self._upwards(path.parent):
-            _sync(directory)
+            sync(directory)
         return True
 
     def _name(self, temporary: Path, path: Path, only_new: bool) -> None:
@@ -253,27 +270,6 @@ def _children(root: Path, directory: str) -> Iterator[str]:
             elif entry.is_file(follow_symlinks=False):
                 found.append(directory + entry.name)
     return iter(sorted(found, key=os.fsencode))
-
-
-def _write(source: int, temporary: Path, own_time: int) -> int:
-    """How many bytes there were."""
-    written = 0
-    with temporary.open("r+b", buffering=0) as target:
-        while copied := copy_bytes(source, target.fileno(), 1 << 30):
-            written += copied
-        os.utime(target.fileno(), (own_time, own_time))
-        os.fsync(target.fileno())
-    return written
-
-
-def _sync(directory: Path) -> None:
-    """A new or vanished name is durable only when its directory is."""
-    with suppress(FileNotFoundError):  # deleted again already
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _sweep(directory: Path, stale_seconds: float) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -165,6 +166,45 @@ def test_of_two_who_put_what_is_new_the_second_leaves_no_trace(disk: FileStore, 
     assert not disk.put("a/b", source, Facts(7, 9), only_new=True)
     assert disk.facts("a/b") == before
     assert list((disk.root / ".tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("only_new", [False, True], ids=["any", "only-new"])
+def test_a_file_that_is_given_away_becomes_the_object_without_a_copy(disk: FileStore, source: Path, only_new: bool) -> None:
+    inode = source.stat().st_ino
+    assert disk.take("key", source, Facts(7, 1_200_000_000), only_new)
+    source.unlink(missing_ok=True)
+    stat = (disk.root / "key").stat()
+    assert (stat.st_ino, stat.st_nlink, stat.st_mtime) == (inode, 1, 1_200_000_000)
+    assert list(disk.names()) == ["key"]
+
+
+def test_a_file_that_is_given_away_replaces_only_what_it_may(disk: FileStore, source: Path, tmp_path: Path) -> None:
+    put(disk, "key", source)
+    other = tmp_path / "other"
+    other.write_bytes(b"another")
+    assert not disk.take("key", other, Facts(7, 1_300_000_000), only_new=True)
+    assert (disk.root / "key").read_bytes() == b"picture"
+    assert disk.take("key", other, Facts(7, 1_300_000_000))
+    assert (disk.root / "key").read_bytes() == b"another"
+
+
+@pytest.mark.parametrize("only_new", [False, True], ids=["any", "only-new"])
+def test_what_is_given_away_on_another_file_system_is_copied(
+    disk: FileStore, source: Path, monkeypatch: pytest.MonkeyPatch, only_new: bool
+) -> None:
+    link, rename = os.link, os.rename
+
+    def refuse(one: Path, other: Path, then: Callable[[Path, Path], None]) -> None:
+        if Path(one) == source:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        then(one, other)
+
+    monkeypatch.setattr(os, "link", lambda one, other: refuse(one, other, link))
+    monkeypatch.setattr(Path, "replace", lambda one, other: refuse(one, other, rename))
+    assert disk.take("key", source, Facts(7, 1_200_000_000), only_new)
+    assert (disk.root / "key").read_bytes() == b"picture"
+    assert (disk.root / "key").stat().st_ino != source.stat().st_ino
+    assert not list((disk.root / ".tmp").iterdir())
 
 
 def test_a_directory_in_the_way_of_what_is_new_is_a_conflict(disk: FileStore, source: Path) -> None:
