@@ -1,0 +1,28 @@
+"""Adopts an old huImages `cache/` directory: `migrate/huimages_cache.py --root /srv/onmiss /usr/local/huImages/cache`, then `--run`.
+
+Runs with the Python of the checkout's `.venv` where the one that was called lacks the libraries. Everything else stands in
+`migrate/adopting.py`: render processes import this module again, and shall find nothing heavy here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+VENV = TOP / ".venv/bin/python"
+
+
+def main(arguments: list[str]) -> int:
+    if find_spec("pydantic") is None and VENV.exists() and Path(sys.prefix) != VENV.parent.parent:
+        os.execv(VENV, [str(VENV), __file__, *arguments])
+    sys.path.insert(0, str(TOP))
+    from migrate import adopting
+
+    return adopting.main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
