@@ -1,55 +1,35 @@
-"""Where a namespace's originals live: its one store, and a local copy nearby. (Legacy sources join them here.)
+"""Where a namespace's originals live: its one store, the legacy sources still being emptied into it, and a local copy nearby.
 
 What came from afar and is named by its hash is kept as a local copy; names whose bytes may change are fetched anew each time. A store on
-this disk is its own local copy. What is absent was deleted or never was, and the record of deletions is asked which.
+this disk is its own local copy. What is absent was deleted or never was, and the record of deletions is asked which: what was deleted is
+never looked for in legacy sources. What those had is served, and owed to the store.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import threading
-import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from renderer import locks
+from renderer import legacy, locks
+from renderer.absences import Absences
+from renderer.debts import Debts
 from renderer.deletions import Deletions
 from renderer.errors import BadRequest, Gone, NotFound, StoreGarbled, StoreUnavailable
+from renderer.homes import Home
 from renderer.limits import Limits
 from renderer.placing import is_left, own_name, place
 from renderer.rendition import Namespace, Ref
-from renderer.stores import Facts, OnDisk, Source, Store
+from renderer.stores import Facts, OnDisk, Store
 
-ABSENT_SECONDS = 10  # how long "there is none" is believed of a remote store: as long as a 404 may be cached (R22)
-ABSENT_MOST = 10_000  # names remembered as absent: some 3 MB
+__all__ = ["Home", "Local", "Originals"]
 
-
-@dataclass(frozen=True)
-class Home:
-    """Where one namespace lives; `prefix` stands before every key; `legacy`: sources that may still have what the store has not."""
-
-    namespace: Namespace
-    store: Store
-    prefix: str = ""
-    legacy: tuple[Source, ...] = ()
-
-    def key(self, name: str) -> str:
-        """sha1: the bare ID (huImages' S3 key), sharded where the store wants it; md5: image-server's layout; path: itself."""
-        space = self.namespace
-        if space.naming.kind == "md5":
-            pieces = (space.name, name[:3], name[3:6], name[6:9], name[9:], "original")
-            return self.prefix + "/".join(pieces)
-        return self.prefix + (str(space.ref(name).sharded) if self.store.spread else name)
-
-    def name(self, key: str) -> str:
-        """The inverse of `key`; BadRequest may follow when it is fed to `Namespace.ref`, for keys that are not ours."""
-        rest = key.removeprefix(self.prefix)
-        if self.namespace.naming.kind == "md5":
-            return "".join(rest.split("/")[1:-1])
-        return rest.rpartition("/")[2] if self.namespace.naming.shards else rest
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,12 +41,14 @@ class Local:
 
 
 class Originals:
-    """All namespaces' homes. `copies`: directory of the local copies, on any file system."""
+    """All namespaces' homes. `copies`: directory of the local copies, on any file system; `debts`: who notes what legacy sources had."""
 
-    def __init__(self, homes: Mapping[str, Home], copies: Path, limits: Limits, deletions: Deletions) -> None:
-        self.homes, self._copies, self._limits, self._deletions = homes, copies, limits, deletions
+    def __init__(
+        self, homes: Mapping[str, Home], copies: Path, limits: Limits, deletions: Deletions, debts: Debts | None = None
+    ) -> None:  # fmt: skip
+        self.homes, self._copies, self._limits, self._deletions, self._debts = homes, copies, limits, deletions, debts
         # Who was deleted is remembered apart: should its record vanish, it was put again, by another process.
-        self._absent, self._gone = _Absent(), _Absent()
+        self._absent, self._gone = Absences(), Absences()
         self._mine = threading.local()  # `refs`: whom this thread is alone with
 
     @contextlib.contextmanager
@@ -74,8 +56,9 @@ class Originals:
         """The original as a file that stays while the block runs. NotFound, Gone, TooManyBytes, or what the store raises."""
         home = self.homes[ref.namespace.name]
         self._deletions.check_unfinished(ref)
-        if isinstance(home.store, OnDisk):
-            yield self._on_disk(home, home.store, ref)
+        on_disk = self._on_disk(home, home.store, ref) if isinstance(home.store, OnDisk) else None
+        if on_disk:
+            yield on_disk
         elif ref.namespace.naming.immutable:
             yield self._nearby(ref) or self._keep(home, ref)
         else:
@@ -83,20 +66,23 @@ class Originals:
                 yield local
 
     def is_near(self, ref: Ref) -> bool:
-        """Whether it can be had without asking a remote store."""
+        """Whether it can be had without asking a remote store. What only a legacy source has counts as its store's."""
         return isinstance(self.homes[ref.namespace.name].store, OnDisk) or self._copy(ref).exists()
 
-    def _on_disk(self, home: Home, store: OnDisk, ref: Ref) -> Local:
-        path = store.locate(home.key(ref.name))
-        try:
-            stat = path.stat() if path else None
-        except FileNotFoundError:
-            stat = None  # deleted since we looked
-        if path is None or stat is None:
-            self._deletions.check(ref)
-            raise NotFound(ref)
-        self._limits.judge_bytes(stat.st_size)
-        return Local(path, int(stat.st_mtime))
+    def _on_disk(self, home: Home, store: OnDisk, ref: Ref) -> Local | None:
+        """None when legacy sources are to be asked: it is not there, or the disk is not."""
+        # It may be deleted after we looked.
+        passing = (FileNotFoundError, StoreUnavailable) if home.legacy else (FileNotFoundError,)
+        with contextlib.suppress(*passing):
+            path = store.locate(home.key(ref.name))
+            if path:
+                stat = path.stat()
+                self._limits.judge_bytes(stat.st_size)
+                return Local(path, int(stat.st_mtime))
+        if home.legacy:
+            return None
+        self._deletions.check(ref)
+        raise NotFound(ref)
 
     def _nearby(self, ref: Ref) -> Local | None:
         path = self._copy(ref)
@@ -109,7 +95,6 @@ class Originals:
         """Gone when it was deleted while it was fetched: nobody would take that copy away again."""
         mark = self._deletions.mark(ref)
         with self._fetched(home, ref) as fetched:
-            self.verify(ref, fetched.path)
             self._deletions.check_since(ref, mark)
             path = place(fetched.path, self._copy(ref))
             try:
@@ -125,39 +110,79 @@ class Originals:
         self._copies.mkdir(parents=True, exist_ok=True)
         target = self._copies / f".{own_name()}"
         try:
-            facts = home.store.get(home.key(ref.name), target, self._limits.max_original_bytes)
+            facts = self._fetch(home, ref, target)
             if facts is None:
-                self._note_absence(ref)
+                self._absent.add(ref)
                 raise NotFound(ref)
             yield Local(target, facts.time)
         finally:
             target.unlink(missing_ok=True)
 
+    def _fetch(self, home: Home, ref: Ref, target: Path) -> Facts | None:
+        """From the store, or from a legacy source; None only when all of them answered that they have none: an outage is no absence."""
+        silence: StoreUnavailable | None = None
+        try:
+            facts = home.store.get(home.key(ref.name), target, self._limits.max_original_bytes)
+            if facts:
+                self.verify(ref, target)
+                return facts
+        except StoreUnavailable as error:
+            if not home.legacy:
+                raise
+            silence = error
+        self._expect_undeleted(ref, silence)
+        verify, most = partial(self.verify, ref), self._limits.max_original_bytes
+        try:
+            facts = legacy.fetch(home.sources(ref.name), target, most, verify)
+        except (StoreUnavailable, Gone) as error:
+            if silence:
+                raise silence from error
+            if isinstance(error, Gone):
+                self._absent.add(ref, Gone)
+                raise Gone(ref) from error
+            raise
+        if silence and not facts:
+            raise silence
+        if facts:
+            self._owe(ref)
+        return facts
+
+    def _owe(self, ref: Ref) -> None:
+        """Before a copy is kept, after which no legacy source is asked again. A debt that cannot be noted is no reason to serve nothing."""
+        try:
+            if self._debts:
+                self._debts.owe(ref)
+        except StoreUnavailable as error:
+            log.error("%s is served from a legacy source, and not owed to its store: %s", ref, error)
+
     def _expect_unforgotten(self, ref: Ref) -> None:
         """NotFound or Gone when the store did not have it a moment ago."""
-        is_absent = self._absent.knows(ref)
-        if is_absent or self._gone.knows(ref):
+        absence = self._absent.knows(ref)
+        if absence or self._gone.knows(ref):
             self._deletions.check(ref)
-        if is_absent:
-            raise NotFound(ref)
+        if absence:
+            raise absence(ref)
 
-    def _note_absence(self, ref: Ref) -> None:
-        """Gone when it was deleted."""
+    def _expect_undeleted(self, ref: Ref, silence: StoreUnavailable | None) -> None:
+        """Gone when it was deleted and the store has none; `silence` when that did not say: another machine may have put it again."""
         try:
             self._deletions.check(ref)
         except Gone:
+            if silence:
+                raise silence from None
             self._gone.add(ref)
             raise
-        self._absent.add(ref)
 
-    def verify(self, ref: Ref, path: Path) -> None:
-        """StoreGarbled when the bytes do not have the hash that the name promises; names that promise none pass."""
-        naming = ref.namespace.naming
-        if naming.immutable and naming.name_of(digest_of(ref.namespace, path))[:32] != ref.name[:32]:
+    def verify(self, ref: Ref, path: Path, source: str = "") -> None:
+        """As Home.verify; a local copy goes too."""
+        try:
+            self.homes[ref.namespace.name].verify(ref, path, source)
+        except StoreGarbled:
             self.discard_copy(ref)
-            raise StoreGarbled(self.homes[ref.namespace.name].store.name, f"the bytes of {ref} do not have the hash in their name")
+            raise
 
     def facts(self, ref: Ref) -> Facts | None:
+        """Of the store: what only a legacy source has is not known."""
         home = self.homes[ref.namespace.name]
         return home.store.facts(home.key(ref.name))
 
@@ -176,6 +201,13 @@ class Originals:
                 self._deletions.clear(ref)
         self._absent.discard(ref)
         return stored
+
+    def settle(self, ref: Ref, source: Path, facts: Facts) -> bool:
+        """Put what a legacy source had, unless something is there. Gone when it was deleted: unlike `put`, this brings nothing back."""
+        home = self.homes[ref.namespace.name]
+        with self.alone(ref):
+            self._deletions.check(ref)
+            return home.store.put(home.key(ref.name), source, facts, only_new=True)
 
     def begin_deletion(self, ref: Ref) -> None:
         """From here on it is gone, whatever the store has. For good where legacy sources may have it: nothing can be deleted there."""
@@ -250,7 +282,7 @@ class Originals:
         self._deletions.sweep()
 
     def names(self, namespace: Namespace) -> Iterator[Ref]:
-        """Every original of a namespace, in the store's order; what is not named as ours is passed over."""
+        """Every original that a namespace's store has, in its order; what is not named as ours is passed over."""
         home = self.homes[namespace.name]
         for key in home.store.names(home.prefix):
             with contextlib.suppress(BadRequest):
@@ -263,35 +295,3 @@ class Originals:
 
     def _copy(self, ref: Ref) -> Path:
         return self._copies / ref.namespace.name / ref.sharded
-
-
-def digest_of(namespace: Namespace, path: Path) -> bytes:
-    """The hash that names the originals of `namespace`, of a file's bytes."""
-    hasher = namespace.naming.hasher()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            hasher.update(block)
-    return hasher.digest()
-
-
-class _Absent:
-    """Which names a remote store did not have a moment ago, so that asking for one again and again costs nothing there."""
-
-    def __init__(self) -> None:
-        self._until: OrderedDict[Ref, float] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def knows(self, ref: Ref) -> bool:
-        with self._lock:
-            return self._until.get(ref, 0) > time.monotonic()
-
-    def add(self, ref: Ref) -> None:
-        with self._lock:
-            self._until[ref] = time.monotonic() + ABSENT_SECONDS
-            self._until.move_to_end(ref)
-            while len(self._until) > ABSENT_MOST:
-                self._until.popitem(last=False)
-
-    def discard(self, ref: Ref) -> None:
-        with self._lock:
-            self._until.pop(ref, None)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from renderer.debts import Debts
 from renderer.deletions import Deletions
 from renderer.errors import Gone, NotFound, StoreGarbled, StoreUnavailable, TooManyBytes
 from renderer.limits import Limits
@@ -29,12 +30,16 @@ OWN_TIME = 1_234_567_890
 
 
 class CountingStore(MemoryStore):
-    """A memory store that counts how often it was asked for bytes."""
+    """A memory store that counts how often it was asked for bytes, and that may be down, or say that it was deleted there."""
 
-    gets = 0
+    gets, is_down, had_it = 0, False, False
 
     def get(self, key: str, target: Path, max_bytes: int) -> Facts | None:
         self.gets += 1
+        if self.is_down:
+            raise StoreUnavailable(self.name, "no route")
+        if self.had_it:
+            raise Gone(key)
         return super().get(key, target, max_bytes)
 
 
@@ -48,7 +53,7 @@ def looked_for(originals: Originals, ref: Ref = REF) -> object:
     try:
         with originals.local(ref) as local:
             return local.path.read_bytes()
-    except NotFound as error:
+    except (NotFound, StoreUnavailable) as error:
         return type(error)
 
 
@@ -369,3 +374,234 @@ def test_who_fetches_without_a_claim_keeps_no_copy_of_what_is_deleted_meanwhile(
         assert not [path for path in picture.parent.joinpath("copies").rglob("*") if path.is_file()]
     else:
         assert looked_for(originals) == CONTENT
+
+
+@pytest.fixture
+def old() -> CountingStore:
+    return CountingStore(name="old")
+
+
+@pytest.fixture
+def debts(tmp_path: Path) -> Debts:
+    return Debts(tmp_path / "debts.sqlite", {space.name: space for space in (HASHED, PATHS)})
+
+
+@pytest.fixture
+def moving(store: CountingStore, old: CountingStore, debts: Debts, tmp_path: Path) -> Originals:
+    """Originals whose legacy source is still being emptied into their store."""
+    homes = {space.name: Home(space, store, prefix, legacy=(old,)) for space, prefix in ((HASHED, ""), (PATHS, "f/"))}
+    return Originals(homes, tmp_path / "copies", Limits(max_original_bytes=1000), Deletions(tmp_path / "deletions"), debts)
+
+
+def copies(tmp_path: Path) -> list[Path]:
+    return [path for path in (tmp_path / "copies").rglob("*") if path.is_file()]
+
+
+@pytest.mark.feature(46)
+def test_what_only_a_legacy_source_has_is_served_and_kept_and_owed_to_the_store(
+    moving: Originals, store: CountingStore, old: CountingStore, debts: Debts, picture: Path
+) -> None:
+    old.put(REF.name, picture, FACTS)
+    for _ in range(2):
+        with moving.local(REF) as local:
+            assert (local.path.read_bytes(), local.time) == (CONTENT, OWN_TIME)
+    assert (store.gets, old.gets) == (1, 1)
+    assert debts.due() == [REF]
+    assert moving.facts(REF) is None  # it is not the request that moves it
+
+
+def test_names_whose_bytes_may_change_come_from_legacy_sources_without_the_prefix_of_their_store(
+    moving: Originals, old: CountingStore, debts: Debts, picture: Path, tmp_path: Path
+) -> None:
+    ref = PATHS.ref("wall/lion.png")
+    old.put("wall/lion.png", picture, FACTS)
+    assert [looked_for(moving, ref) for _ in range(2)] == [CONTENT, CONTENT]
+    assert old.gets == 2
+    assert not copies(tmp_path)
+    assert debts.due() == [ref]
+
+
+def test_H_B11_a_store_that_is_down_is_bypassed_to_a_legacy_source(
+    moving: Originals, store: CountingStore, old: CountingStore, debts: Debts, picture: Path
+) -> None:
+    old.put(REF.name, picture, FACTS)
+    store.is_down = True
+    assert looked_for(moving) == CONTENT
+    assert debts.due() == [REF]
+
+
+@pytest.mark.feature(50)
+def test_H_B11_a_legacy_source_that_is_down_is_not_noticed_while_the_store_has_it(
+    moving: Originals, store: CountingStore, old: CountingStore, debts: Debts, picture: Path
+) -> None:
+    store.put(REF.name, picture, FACTS)
+    old.is_down = True
+    assert looked_for(moving) == CONTENT
+    assert (old.gets, debts.count()) == (0, 0)
+
+
+@pytest.mark.parametrize("down", ["store", "old"])
+def test_H_B11_an_outage_is_never_taken_for_absence_nor_remembered_as_one(
+    moving: Originals, store: CountingStore, old: CountingStore, picture: Path, down: str
+) -> None:
+    part = {"store": store, "old": old}[down]
+    part.is_down = True
+    assert looked_for(moving) is StoreUnavailable
+    part.is_down = False
+    part.put(REF.name, picture, FACTS)
+    assert looked_for(moving) == CONTENT
+
+
+def test_H_B10_what_no_source_has_is_not_found_and_asking_again_costs_them_nothing(
+    moving: Originals, store: CountingStore, old: CountingStore, debts: Debts
+) -> None:
+    assert [looked_for(moving) for _ in range(3)] == [NotFound] * 3
+    assert (store.gets, old.gets, debts.count()) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("ref", [REF, PATHS.ref("wall/lion.png")], ids=["hash-named", "path-named"])
+def test_what_was_deleted_never_comes_back_from_a_legacy_source(
+    moving: Originals, store: CountingStore, old: CountingStore, debts: Debts, picture: Path, ref: Ref
+) -> None:
+    old.put(ref.name, picture, FACTS)
+    delete(moving, ref)
+    store.is_down = True
+    assert looked_for(moving, ref) is StoreUnavailable  # another machine may have put it again: nobody knows
+    store.is_down = False
+    assert looked_for(moving, ref) is Gone
+    assert (old.gets, debts.count()) == (0, 0)
+
+
+def test_what_was_deleted_in_a_legacy_source_is_gone_and_no_older_source_brings_it_back(
+    store: CountingStore, old: CountingStore, picture: Path, tmp_path: Path
+) -> None:
+    older = CountingStore(name="older")
+    older.put(REF.name, picture, FACTS)
+    old.had_it = True
+    originals = Originals(
+        {"huimages": Home(HASHED, store, legacy=(old, older))}, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions")
+    )
+    store.is_down = True
+    assert looked_for(originals) is StoreUnavailable  # which may have it again
+    store.is_down = False
+    with pytest.raises(Gone, match=str(REF)), originals.local(REF):
+        pass
+    assert [looked_for(originals) for _ in range(2)] == [Gone, Gone]
+    assert (store.gets, old.gets, older.gets) == (2, 2, 0)
+    originals.put(REF, picture, FACTS)
+    assert looked_for(originals) == CONTENT
+
+
+def test_what_was_deleted_in_one_legacy_source_may_be_in_another_that_is_down(
+    store: CountingStore, old: CountingStore, tmp_path: Path
+) -> None:
+    older = CountingStore(name="older")
+    older.had_it, old.is_down = True, True
+    homes = {"huimages": Home(HASHED, store, legacy=(old, older))}
+    assert looked_for(Originals(homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"))) is StoreUnavailable
+
+
+def test_what_is_deleted_while_it_is_fetched_from_a_legacy_source_leaves_no_copy(
+    moving: Originals, old: CountingStore, picture: Path, tmp_path: Path
+) -> None:
+    old.put(REF.name, picture, FACTS)
+    real = old.get
+
+    def interrupted(*values: Any) -> Any:
+        answer = real(*values)
+        delete(moving)
+        return answer
+
+    old.get = interrupted  # type: ignore[method-assign]
+    assert [looked_for(moving) for _ in range(2)] == [Gone, Gone]
+    assert not copies(tmp_path)
+
+
+def test_legacy_bytes_without_the_hash_in_their_name_are_neither_kept_nor_owed(
+    moving: Originals, old: CountingStore, debts: Debts, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong").write_bytes(b"something else")
+    old.put(REF.name, tmp_path / "wrong", FACTS)
+    with pytest.raises(StoreGarbled, match=r"old: .* hash"), moving.local(REF):
+        pass
+    assert not copies(tmp_path)
+    assert debts.count() == 0
+
+
+def test_where_names_are_no_hashes_a_mismatch_is_served_and_kept(
+    store: CountingStore, old: CountingStore, debts: Debts, tmp_path: Path
+) -> None:
+    (tmp_path / "other").write_bytes(b"something else")
+    old.put(REF.name, tmp_path / "other", FACTS)
+    homes = {"huimages": Home(HASHED, store, legacy=(old,), accepts_mismatch=True)}
+    originals = Originals(homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"), debts)
+    assert looked_for(originals) == b"something else"
+    assert [path.name for path in copies(tmp_path)] == [REF.name]
+    assert debts.due() == [REF]
+
+
+@pytest.mark.parametrize("trouble", ["absent", "down", "garbled"])
+def test_legacy_sources_are_asked_in_order_until_one_has_it_whole(
+    store: CountingStore, old: CountingStore, debts: Debts, picture: Path, tmp_path: Path, trouble: str
+) -> None:
+    older = FileStore(name="older", root=tmp_path / "older")
+    older.root.mkdir()
+    older.put(f"FK/X/{REF.name}", picture, FACTS)
+    old.is_down = trouble == "down"
+    if trouble == "garbled":
+        (tmp_path / "wrong").write_bytes(b"something else")
+        old.put(REF.name, tmp_path / "wrong", FACTS)
+    homes = {"huimages": Home(HASHED, store, legacy=(old, older))}
+    originals = Originals(homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"), debts)
+    assert looked_for(originals) == CONTENT
+    assert old.gets == 1
+
+
+def test_what_the_store_has_garbled_comes_from_a_legacy_source_that_has_it_whole(
+    moving: Originals, store: CountingStore, old: CountingStore, picture: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong").write_bytes(b"something else")
+    store.put(REF.name, tmp_path / "wrong", FACTS)
+    old.put(REF.name, picture, FACTS)
+    assert looked_for(moving) == CONTENT
+
+
+@pytest.mark.parametrize("mounted", [True, False], ids=["mounted", "not mounted"])
+def test_a_store_on_this_disk_has_local_copies_of_what_legacy_sources_had(
+    old: CountingStore, debts: Debts, picture: Path, tmp_path: Path, mounted: bool
+) -> None:
+    disk = FileStore(name="disk", root=tmp_path / "disk")
+    if mounted:
+        disk.root.mkdir()
+    originals = Originals({"huimages": Home(HASHED, disk, legacy=(old,))}, tmp_path / "copies", Limits(), Deletions(tmp_path / "d"), debts)
+    assert looked_for(originals) is (NotFound if mounted else StoreUnavailable)
+    old.put(REF.name, picture, FACTS)
+    originals = Originals(originals.homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "d"), debts)
+    assert [looked_for(originals) for _ in range(2)] == [CONTENT, CONTENT]
+    assert old.gets == 2
+    assert debts.due() == [REF]
+    disk.root.mkdir(exist_ok=True)
+    assert originals.settle(REF, picture, FACTS)
+    with originals.local(REF) as local:
+        assert local.path.is_relative_to(disk.root)
+
+
+def test_a_debt_that_cannot_be_noted_does_not_keep_the_original_from_being_served(
+    store: CountingStore, old: CountingStore, picture: Path, tmp_path: Path
+) -> None:
+    old.put(REF.name, picture, FACTS)
+    debts = Debts(picture / "debts.sqlite", {"huimages": HASHED})  # below a file
+    homes = {"huimages": Home(HASHED, store, legacy=(old,))}
+    originals = Originals(homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"), debts)
+    assert looked_for(originals) == CONTENT
+
+
+def test_settling_replaces_nothing_and_brings_back_nothing_that_was_deleted(
+    moving: Originals, store: CountingStore, picture: Path
+) -> None:
+    assert moving.settle(REF, picture, FACTS)
+    assert not moving.settle(REF, picture, FACTS)
+    delete(moving)
+    with pytest.raises(Gone):
+        moving.settle(REF, picture, FACTS)
+    assert store.facts(REF.name) is None

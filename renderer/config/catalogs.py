@@ -19,14 +19,14 @@ class SqliteSettings(Settings):
     busy_seconds: Seconds = Field(default=10.0, description="Longest wait for another process that writes, in seconds.")
 
 
-class CouchSettings(Settings):
-    kind: Literal["couchdb"] = Field(description="CouchDB, with huImages' own documents: an existing database works unchanged.")
+class CouchAccess(Settings):
+    """Where a database of CouchDB is, and how it is asked: what a catalog and a source there have in common."""
+
+    kind: Literal["couchdb"]
     url: Url = Field(default="http://127.0.0.1:5984", description="Address of the server, without user and password.")
     user: str = Field(default="", max_length=200, description="Who we are there; empty = nobody in particular.")
     password: SecretText = Field(default=Secret(), json_schema_extra={"secret": True}, description="A text, {env: NAME} or {file: PATH}.")
-    database: DatabaseName = Field(
-        default="huimages", description="Database of the namespace huimages; what its users noted is in the one with `_meta` at the end."
-    )
+    database: DatabaseName = Field(default="huimages", description="Its name.")
     timeout_seconds: Seconds = Field(default=10.0, description="Longest time to wait for an answer, in seconds.")
     page_documents: Count = Field(default=100, ge=2, le=10_000, description="Most documents in memory at a time.")
 
@@ -37,6 +37,13 @@ class CouchSettings(Settings):
             scheme, _, rest = self.url.partition("://")
             values["url"] = f"{scheme}://{user}:{password}@{rest}"
         return values
+
+
+class CouchSettings(CouchAccess):
+    kind: Literal["couchdb"] = Field(description="CouchDB, with huImages' own documents: an existing database works unchanged.")
+    database: DatabaseName = Field(
+        default="huimages", description="Database of the namespace huimages; what its users noted is in the one with `_meta` at the end."
+    )
 
 
 class MemoryCatalogSettings(Settings):

@@ -56,6 +56,10 @@ def _namespaces(config: Config) -> Iterator[ConfigError]:
             yield ConfigError(
                 f"{key}.store", f"expected the name of a store, got {shown(space.store)}", similar(space.store, config.stores)
             )
+        elif not config.stores[space.store].is_written:
+            kind = config.stores[space.store].kind
+            problem = f"expected a store that takes originals, got {shown(space.store)}, a {kind}, which is only read"
+            yield ConfigError(f"{key}.store", problem, "name a file or s3 store; what is only read is a source of what that lacks")
         if name == huimages.NAMESPACE and space.naming == "path":
             yield ConfigError(
                 f"{key}.naming", "expected sha1 or md5 for huImages' URLs, got 'path'", "choose another name for the namespace"

@@ -5,10 +5,11 @@ A store's settings are its constructor's arguments under the same names; a test 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
+from renderer.config.catalogs import CouchAccess, DatabaseName
 from renderer.config.sections import Section, Settings
 from renderer.config.values import Count, Placed, Seconds, Secret, SecretText, Url
 
@@ -18,8 +19,13 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)
 Prefix = Annotated[str, StringConstraints(pattern=r"^$|^([A-Za-z0-9_-][A-Za-z0-9._-]*/?)+$", max_length=200)]
 
 
+_COUCH_REQUESTS = 2  # for an original: its document, and the attachment
+
+
 class StoreSettings(Settings):
-    """Of one kind of store."""
+    """Of one kind of store. `is_written`: it takes originals too; else it is a source only."""
+
+    is_written: ClassVar[bool] = True
 
     def slowest_seconds(self) -> float:
         """How long a fetch may be silent before the store gives up, in seconds."""
@@ -74,8 +80,24 @@ class MemorySettings(StoreSettings):
         return (self.kind, str(id(self)))
 
 
-BY_KIND: dict[str, type[StoreSettings]] = {"file": FileSettings, "s3": S3Settings, "memory": MemorySettings}
-Stores = dict[Name, Annotated[FileSettings | S3Settings | MemorySettings, Field(discriminator="kind")]]
+class CouchSourceSettings(CouchAccess, StoreSettings):
+    kind: Literal["couchdb"] = Field(description="The attachments of huImages' documents in CouchDB. They are read only.")
+    database: DatabaseName = Field(default="huimages", description="Database that has the documents.")
+
+    is_written: ClassVar[bool] = False
+
+    def place(self) -> tuple[str, ...]:
+        """Equal for two stores that keep their objects in the same place."""
+        return (self.kind, self.url, self.database)
+
+    def slowest_seconds(self) -> float:
+        return _COUCH_REQUESTS * self.timeout_seconds
+
+
+BY_KIND: dict[str, type[StoreSettings]] = {
+    "file": FileSettings, "s3": S3Settings, "couchdb": CouchSourceSettings, "memory": MemorySettings,
+}  # fmt: skip
+Stores = dict[Name, Annotated[FileSettings | S3Settings | CouchSourceSettings | MemorySettings, Field(discriminator="kind")]]
 
 
 class NamespaceSettings(Section):

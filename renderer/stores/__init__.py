@@ -18,6 +18,7 @@ from renderer.errors import ConfigError
 KINDS = {
     "file": "renderer.stores.file:FileStore",
     "s3": "renderer.stores.s3:S3Store",
+    "couchdb": "renderer.stores.couchdb:CouchSource",  # read only
     "memory": "renderer.stores.memory:MemoryStore",
 }
 

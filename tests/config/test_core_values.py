@@ -11,6 +11,7 @@ import pytest
 from renderer.box import Box
 from renderer.config import Config
 from renderer.config.places import BY_KIND
+from renderer.config.spelling import spell
 from renderer.formats import AVIF, JPEG, PNG, WEBP
 from renderer.ops import Fill, Fit, Rotate
 from renderer.recipe import Output
@@ -55,7 +56,8 @@ def test_limits_are_those_of_the_file() -> None:
 def test_a_stores_settings_are_arguments_of_its_constructor(kind: str) -> None:
     module, _, attribute = KINDS[kind].partition(":")
     arguments = inspect.signature(getattr(importlib.import_module(module), attribute)).parameters
-    fields = {name: info for name, info in BY_KIND[kind].model_fields.items() if name != "kind"}
+    given = BY_KIND[kind].model_validate({"kind": kind} | ({"bucket": "originals"} if kind == "s3" else {}))
+    fields = {name: info for name, info in BY_KIND[kind].model_fields.items() if name in given.settings()}
     assert set(fields) <= set(arguments)
     required = {name for name, argument in arguments.items() if argument.default is inspect.Parameter.empty}
     assert required <= {"name", *fields}
@@ -69,6 +71,19 @@ def test_a_stores_settings_are_arguments_of_its_constructor(kind: str) -> None:
 
 def test_every_kind_of_store_has_settings() -> None:
     assert set(BY_KIND) == set(KINDS)
+
+
+def test_user_and_password_of_a_source_go_into_its_address_and_nowhere_else() -> None:
+    old = {"kind": "couchdb", "url": "https://couch.example.net", "user": "me@home", "password": {"env": "PASSWORD"}}
+    config = Config.of({"stores": {"disk": {"kind": "file"}, "old": old}}, Path("/srv/onmiss"), {"PASSWORD": "a/b:c"})
+    assert config.stores["old"].settings() == {
+        "url": "https://me%40home:a%2Fb%3Ac@couch.example.net",
+        "database": "huimages",
+        "timeout_seconds": 10.0,
+        "page_documents": 100,
+    }
+    assert "a/b:c" not in spell(config) + repr(config)
+    assert "a%2Fb" not in spell(config) + repr(config)
 
 
 def test_render_processes_are_as_many_as_processors_and_at_least_two() -> None:

@@ -11,7 +11,8 @@ from tests.house import tree
 ORDER = """
     errors formats fields box ops recipe rendition limits signing messages markup dialects
     picture walls workers
-    metrics threads locks placing stores catalog deletions quarantine originals fetching cache desk
+    metrics threads locks placing couch stores catalog deletions debts quarantine absences homes legacy originals settling
+    fetching cache desk
     describing service ingest removal importing pruning jobs browser
     config web wiring
     client cli __main__
@@ -25,7 +26,7 @@ HOMES = {
     "pebble": ("workers",),
     "boto3": ("stores/s3",),
     "botocore": ("stores/s3",),
-    "couchdb": ("stores/couchdb", "catalog/couchdb"),
+    "couchdb": ("couch",),
     "yaml": ("config",),
     "pydantic": ("config",),
     "flup": ("web/serve",),
