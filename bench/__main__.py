@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import hits, importing, machine, memory, misses, pixels, purging, servers, tags
+from bench import hits, importing, machine, memory, migrating, misses, pixels, purging, servers, tags
 from bench.report import Results, Section
 
 # The programs that a part needs, and the part.
@@ -20,12 +20,13 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Path], Section]]] = {
     "misses": (("nginx",), misses.measure),
     "memory": (("nginx",), memory.measure),
     "importing": ((), importing.measure),
+    "migrating": (("node", "npm"), migrating.measure),
     "purging": ((), purging.measure),
     "tags": ((), tags.measure),
     "pictures": (("node", "npm"), pixels.measure),
     "servers": (("nginx", "node", "npm"), servers.measure),
 }
-USUAL = ("hits", "misses", "memory", "importing", "purging", "tags")
+USUAL = ("hits", "misses", "memory", "importing", "migrating", "purging", "tags")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 

@@ -31,7 +31,8 @@ from migrate.cached_originals import Adopting, candidates
 from migrate.old_cache import Asked, OldCache
 from renderer import markup
 from renderer.cli import FAILED, USAGE
-from renderer.cli.importing import INTERRUPTED, MOST_JOBS, USUAL_JOBS, namespace_of
+from renderer.cli.importing import MOST_JOBS, USUAL_JOBS, namespace_of
+from renderer.cli.interrupting import INTERRUPTED
 from renderer.cli.reporting import Report
 from renderer.config import Config
 from renderer.errors import BadRequest, ConfigError, RendererError

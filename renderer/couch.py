@@ -152,10 +152,19 @@ class Couch:
             if body is not None:
                 body.close()
 
+    def info(self) -> dict[str, Any]:
+        """What the database says of itself: `doc_count`, design documents included, `update_seq`, its `sizes`."""
+        with self._border() as database:
+            return dict(database.info())
+
     def count(self) -> int:
         """Of documents, design documents included."""
+        return int(self.info()["doc_count"])
+
+    def changes(self, **options: Any) -> dict[str, Any]:
+        """One answer of the feed: `results`, and `last_seq`, which is where to go on."""
         with self._border() as database:
-            return int(database.info()["doc_count"])
+            return dict(database.changes(**options))
 
     def rows(self, **options: Any) -> list[Row]:
         """Of `_all_docs`."""

@@ -10,8 +10,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from renderer.catalog import Catalog, Entry
 from renderer.errors import Busy, Conflict, Gone, RendererError, StoreUnavailable
 from renderer.picture.jobs import Described
 from renderer.rendition import Ref
+from renderer.rests import Patience, Rest
 from renderer.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -39,16 +39,16 @@ class Describing:
         self, catalog: Catalog | None, workers: Workers, rest_seconds: float = 30.0, now: Callable[[], float] = time.monotonic
     ) -> None:  # fmt: skip
         self._catalog, self._workers = catalog, workers
-        self._health = _Health(rest_seconds, now)
+        self._rest = Rest("the catalog", Patience(rest_seconds, SLOW_SECONDS), now)
         self._failed = _Failed(now)
         self._learning = threading.BoundedSemaphore(MOST_LEARNING)
 
     def known(self, ref: Ref) -> Entry | None:
         """What the catalog knows; Gone when it calls the original deleted."""
-        if self._catalog is None or not self._health.is_worth_asking():
+        if self._catalog is None:
             return None
         try:
-            with self._health.asking():
+            with self._rest.asking():
                 entry = self._catalog.get(ref)
         except StoreUnavailable as error:
             log.debug("%s is rendered without its entry: %s", ref, error)
@@ -101,56 +101,6 @@ def _completed(entry: Entry, described: Described, length: int) -> Entry:
         content_type=entry.content_type or header.format.mime,
         placeholder=described.placeholder,
     )
-
-
-class _Health:
-    """Whether the catalog answers. One asks again after a rest; the others wait for what that one finds out."""
-
-    def __init__(self, rest_seconds: float, now: Callable[[], float]) -> None:
-        self._rest_seconds, self._now = rest_seconds, now
-        self._lock = threading.Lock()
-        self._rest_until: float | None = None  # None while it answers
-        self._asked: dict[object, float] = {}  # when each question was asked that is not answered yet
-
-    def is_worth_asking(self) -> bool:
-        with self._lock:
-            now = self._now()
-            if any(now - since > SLOW_SECONDS for since in self._asked.values()):
-                return False
-            if self._rest_until is None:
-                return True
-            if now < self._rest_until:
-                return False
-            self._rest_until = now + self._rest_seconds  # the caller asks, and nobody else
-            return True
-
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        question = object()
-        with self._lock:
-            self._asked[question] = self._now()
-        try:
-            yield
-        except StoreUnavailable as error:
-            self._note_silence(error)
-            raise
-        else:
-            self._note_answer()
-        finally:
-            with self._lock:
-                del self._asked[question]
-
-    def _note_silence(self, error: StoreUnavailable) -> None:
-        with self._lock:
-            is_news, self._rest_until = self._rest_until is None, self._now() + self._rest_seconds
-        if is_news:
-            log.warning("renditions are made without the catalog, which is asked again in %g s: %s", self._rest_seconds, error)
-
-    def _note_answer(self) -> None:
-        with self._lock:
-            is_news, self._rest_until = self._rest_until is not None, None
-        if is_news:
-            log.info("the catalog answers again")
 
 
 class _Failed:

@@ -110,6 +110,15 @@ class StoreGarbled(StoreUnavailable):
     """The store's bytes are not what it promised: too few, or a wrong checksum."""
 
 
+class StoreMismatch(StoreGarbled):
+    """Whole bytes, and not those that the name promises; `retry_after` (seconds) when we shall look again."""
+
+    def __init__(self, store: str, reason: str, retry_after: int = 0) -> None:
+        super().__init__(store, reason)
+        self.args = store, reason, retry_after
+        self.retry_after = retry_after
+
+
 class StoreSlow(StoreUnavailable):
     """The store did not answer in time."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from renderer.errors import StoreGarbled
+from renderer.errors import StoreMismatch
 from renderer.rendition import Namespace, Ref
 from renderer.stores import Source, Store
 
@@ -47,7 +47,7 @@ class Home:
         return rest.rpartition("/")[2] if self.namespace.naming.shards else rest
 
     def verify(self, ref: Ref, path: Path, source: str = "") -> None:
-        """StoreGarbled when the bytes do not have the hash that the name promises; names that promise none pass.
+        """StoreMismatch when the bytes do not have the hash that the name promises; names that promise none pass.
 
         `source`: the name of who had them, if that is not the namespace's store.
         """
@@ -55,7 +55,7 @@ class Home:
         if not naming.immutable or self.accepts_mismatch:
             return
         if naming.name_of(digest_of(self.namespace, path))[:32] != ref.name[:32]:
-            raise StoreGarbled(source or self.store.name, f"the bytes of {ref} do not have the hash in their name")
+            raise StoreMismatch(source or self.store.name, f"the bytes of {ref} do not have the hash in their name")
 
 
 def digest_of(namespace: Namespace, path: Path) -> bytes:

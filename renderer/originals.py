@@ -9,27 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from renderer import legacy, locks
+from renderer import locks
 from renderer.absences import Absences
-from renderer.debts import Debts
 from renderer.deletions import Deletions
-from renderer.errors import BadRequest, Gone, NotFound, StoreGarbled, StoreUnavailable
+from renderer.errors import BadRequest, Gone, NotFound, StoreMismatch, StoreUnavailable
 from renderer.homes import Home
+from renderer.legacy import Legacy
 from renderer.limits import Limits
 from renderer.placing import is_left, own_name, place
 from renderer.rendition import Namespace, Ref
 from renderer.stores import Facts, OnDisk, Store
 
 __all__ = ["Home", "Local", "Originals"]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,12 +37,12 @@ class Local:
 
 
 class Originals:
-    """All namespaces' homes. `copies`: directory of the local copies, on any file system; `debts`: who notes what legacy sources had."""
+    """All namespaces' homes. `copies`: directory of the local copies, on any file system."""
 
     def __init__(
-        self, homes: Mapping[str, Home], copies: Path, limits: Limits, deletions: Deletions, debts: Debts | None = None
+        self, homes: Mapping[str, Home], copies: Path, limits: Limits, deletions: Deletions, legacy: Legacy | None = None
     ) -> None:  # fmt: skip
-        self.homes, self._copies, self._limits, self._deletions, self._debts = homes, copies, limits, deletions, debts
+        self.homes, self._copies, self._limits, self._deletions, self._legacy = homes, copies, limits, deletions, legacy or Legacy()
         # Who was deleted is remembered apart: should its record vanish, it was put again, by another process.
         self._absent, self._gone = Absences(), Absences()
         self._mine = threading.local()  # `refs`: whom this thread is alone with
@@ -122,18 +118,15 @@ class Originals:
         """From the store, or from a legacy source; None only when all of them answered that they have none: an outage is no absence."""
         silence: StoreUnavailable | None = None
         try:
-            facts = home.store.get(home.key(ref.name), target, self._limits.max_original_bytes)
-            if facts:
-                self.verify(ref, target)
+            if facts := self._from_store(home, ref, target):
                 return facts
         except StoreUnavailable as error:
             if not home.legacy:
                 raise
             silence = error
         self._expect_undeleted(ref, silence)
-        verify, most = partial(self.verify, ref), self._limits.max_original_bytes
         try:
-            facts = legacy.fetch(home.sources(ref.name), target, most, verify)
+            facts = self._legacy.fetch(home, ref, target, self._limits.max_original_bytes)
         except (StoreUnavailable, Gone) as error:
             if silence:
                 raise silence from error
@@ -143,17 +136,17 @@ class Originals:
             raise
         if silence and not facts:
             raise silence
-        if facts:
-            self._owe(ref)
         return facts
 
-    def _owe(self, ref: Ref) -> None:
-        """Before a copy is kept, after which no legacy source is asked again. A debt that cannot be noted is no reason to serve nothing."""
-        try:
-            if self._debts:
-                self._debts.owe(ref)
-        except StoreUnavailable as error:
-            log.error("%s is served from a legacy source, and not owed to its store: %s", ref, error)
+    def _from_store(self, home: Home, ref: Ref, target: Path) -> Facts | None:
+        """A store that hangs is left alone where there is another place to look."""
+        with self._legacy.asking(home.store, target) if home.legacy else contextlib.nullcontext():
+            facts = home.store.get(home.key(ref.name), target, self._limits.max_original_bytes)
+        if facts:
+            self.verify(ref, target)
+            if home.legacy:
+                self._legacy.forget(ref)
+        return facts
 
     def _expect_unforgotten(self, ref: Ref) -> None:
         """NotFound or Gone when the store did not have it a moment ago."""
@@ -173,11 +166,11 @@ class Originals:
             self._gone.add(ref)
             raise
 
-    def verify(self, ref: Ref, path: Path, source: str = "") -> None:
+    def verify(self, ref: Ref, path: Path) -> None:
         """As Home.verify; a local copy goes too."""
         try:
-            self.homes[ref.namespace.name].verify(ref, path, source)
-        except StoreGarbled:
+            self.homes[ref.namespace.name].verify(ref, path)
+        except StoreMismatch:
             self.discard_copy(ref)
             raise
 

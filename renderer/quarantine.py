@@ -1,7 +1,8 @@
 """Originals that failed, why, and when to try again.
 
 One small JSON file a failure, so that it survives a restart and is shared by all processes; an original itself is never altered. Only
-confirmed failures come here: bytes whose hash is right and that no codec reads, or that kill the process that reads them (decision 23).
+confirmed failures come here: bytes whose hash is right and that no codec reads, or that kill the process that reads them (decision 23);
+and names under which a legacy source has whole bytes of another hash, which is no fault of a codec.
 """
 
 from __future__ import annotations
@@ -12,21 +13,25 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from renderer.errors import BrokenOriginal
+from renderer.errors import BrokenOriginal, StoreMismatch
 from renderer.rendition import Ref
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 60, 86_400  # seconds; four times longer each time
+MISMATCH = "mismatch"
 JITTER = 0.2  # of the backoff, either way, so that originals that failed together do not come back together
 
 
 @dataclass(frozen=True)
 class Record:
-    """`recipe` is '' when the original itself is at fault; times in seconds since 1970; `versions`: the codecs that failed."""
+    """`recipe` is '' when the original itself is at fault; times in seconds since 1970; `versions`: the codecs that failed.
+
+    `source`: the legacy source that has other bytes under that name; '' when it was codecs that failed.
+    """
 
     namespace: str
     name: str
@@ -37,6 +42,12 @@ class Record:
     tries: int
     retry_at: float
     versions: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+
+    @property
+    def concerned(self) -> str:
+        """A recipe, all of them, or what legacy sources have."""
+        return self.recipe or (MISMATCH if self.source else "all")
 
 
 class Quarantine:
@@ -48,20 +59,38 @@ class Quarantine:
     def check(self, ref: Ref, recipe: str) -> None:
         """BrokenOriginal while the original, or this recipe of it, is to be left alone."""
         for wish in ("", recipe):
-            record = self._read(self._path(ref, wish))
-            if record and record.versions == self._versions and record.retry_at > self._now():
-                raise BrokenOriginal(record.reason, max(1, round(record.retry_at - self._now())))
+            record = self._read(self._path(ref, _stem(wish)))
+            if record and record.versions == self._versions and self._rest_of(record):
+                raise BrokenOriginal(record.reason, self._rest_of(record))
+
+    def check_mismatch(self, ref: Ref) -> None:
+        """StoreMismatch while legacy sources are not to be asked for it again."""
+        record = self._read(self._path(ref, MISMATCH))
+        if record and self._rest_of(record):
+            raise StoreMismatch(record.source, record.reason, self._rest_of(record))
+
+    def _rest_of(self, record: Record) -> int:
+        """Seconds until its next try, at least 1; 0 when that is due."""
+        left = record.retry_at - self._now()
+        return max(1, round(left)) if left > 0 else 0
 
     def strike(self, ref: Ref, reason: str, recipe: str = "", patience: int = 0) -> Record:
         """Note a failure of the original (or of one recipe only). The first `patience` failures are noted, not yet held against it."""
-        path, now = self._path(ref, recipe), self._now()
+        return self._noted(_stem(recipe), ref, reason, patience, recipe=recipe)
+
+    def strike_source(self, ref: Ref, source: str, reason: str) -> Record:
+        """Note that a legacy source has other bytes under that name."""
+        return self._noted(MISMATCH, ref, reason, source=source)
+
+    def _noted(self, stem: str, ref: Ref, reason: str, patience: int = 0, recipe: str = "", source: str = "") -> Record:
+        path, now = self._path(ref, stem), self._now()
         old = self._read(path)
         tries = old.tries + 1 if old else 1
         counted = tries - patience
         backoff = min(FIRST_BACKOFF * 4 ** min(counted - 1, 8), LONGEST_BACKOFF) if counted > 0 else 0
         retry_at = now + backoff * random.uniform(1 - JITTER, 1 + JITTER)
         first = old.first if old else now
-        record = Record(ref.namespace.name, ref.name, recipe, reason, first, now, tries, retry_at, self._versions)
+        record = Record(ref.namespace.name, ref.name, recipe, reason, first, now, tries, retry_at, self._versions, source)
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}-{time.monotonic_ns()}")
         try:
@@ -73,16 +102,24 @@ class Quarantine:
 
     def clear(self, ref: Ref, recipe: str | None = None) -> int:
         """Forget failures of an original: that of one recipe and its own, or all of them; returns how many there were."""
+        if recipe is not None:
+            return self._remove(self._path(ref, _stem(wish)) for wish in ("", recipe))
+        return self._remove(self._path(ref, MISMATCH).parent.glob("*.json"))
+
+    def clear_mismatch(self, ref: Ref) -> None:
+        """The right bytes were found."""
+        self._remove([self._path(ref, MISMATCH)])
+
+    @staticmethod
+    def _remove(paths: Iterable[Path]) -> int:
+        """How many of them there were."""
         gone = 0
-        folder = self._path(ref, "").parent
-        names = [self._path(ref, wish) for wish in ("", recipe)] if recipe is not None else list(folder.glob("*.json"))
-        for path in names:
+        for path in list(paths):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
                 gone += 1
-        if gone:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+                with contextlib.suppress(OSError):  # others are left in it
+                    path.parent.rmdir()
         return gone
 
     def clear_all(self) -> int:
@@ -98,10 +135,9 @@ class Quarantine:
             if record:
                 yield record
 
-    def _path(self, ref: Ref, recipe: str) -> Path:
+    def _path(self, ref: Ref, stem: str) -> Path:
         digest = hashlib.sha256(str(ref).encode()).hexdigest()
-        wish = hashlib.sha256(recipe.encode()).hexdigest()[:16] if recipe else "original"
-        return self._root / digest[:2] / digest / f"{wish}.json"
+        return self._root / digest[:2] / digest / f"{stem}.json"
 
     @staticmethod
     def _read(path: Path) -> Record | None:
@@ -112,3 +148,8 @@ class Quarantine:
             return None
         except (ValueError, TypeError):  # written by another version: as good as none
             return None
+
+
+def _stem(recipe: str) -> str:
+    """Of the record of one recipe; '' for that of all."""
+    return hashlib.sha256(recipe.encode()).hexdigest()[:16] if recipe else "original"

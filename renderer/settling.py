@@ -13,14 +13,14 @@ from pathlib import Path
 from renderer.debts import Debts
 from renderer.errors import BrokenOriginal, NotFound, Refused, RendererError, RenderKilled, StoreGarbled, StoreUnavailable
 from renderer.formats import HEAD_BYTES, sniff
-from renderer.originals import Local, Originals
+from renderer.originals import Originals
 from renderer.rendition import Ref
 from renderer.stores import Facts
 from renderer.workers import Workers
 
 log = logging.getLogger(__name__)
 
-ROUND_SECONDS = 10.0  # between looks for what is due: one question to a small file
+ROUND_SECONDS = 2.0  # between looks for what is due: one question to a small file
 NO_PICTURE = "application/octet-stream"
 
 
@@ -47,6 +47,7 @@ class Settling:
             except Exception as error:
                 log.error("what is owed is not paid now: %s", error, exc_info=not isinstance(error, RendererError))
             self._stopping.wait(self._round_seconds)
+        log.info("nothing more is put into stores before the next start")
 
     def pay(self) -> int:
         """One round: how many debts it settled."""
@@ -77,21 +78,21 @@ class Settling:
     def _settle(self, ref: Ref) -> None:
         if self._originals.facts(ref) is None:  # somebody else may have put it, and a header costs more than this question
             with self._originals.local(ref) as local:
-                self._originals.settle(ref, local.path, self._facts(local))
-
-    def _facts(self, local: Local) -> Facts:
-        """What is no picture is moved too: nothing of what legacy sources have may be lost."""
-        length = local.path.stat().st_size
-        try:
-            header = self._workers.header(local.path)
-        except BrokenOriginal:
-            return Facts(length, local.time, NO_PICTURE)
-        except (Refused, RenderKilled):  # too large for us, but for all that we know a picture
-            return Facts(length, local.time, _announced(local.path))
-        return Facts(length, local.time, header.format.mime, header.width, header.height)
+                self._originals.settle(ref, local.path, facts_of(self._workers, local.path, local.time))
 
 
-def _announced(path: Path) -> str:
+def facts_of(workers: Workers, path: Path, own_time: int) -> Facts:
+    """What a store is told of an original that is moved. What is no picture is moved too: nothing that legacy sources have may be lost."""
+    length, content_type = path.stat().st_size, type_of(path)
+    try:
+        header = workers.header(path)
+    except (BrokenOriginal, Refused, RenderKilled):  # broken, or too large for us
+        return Facts(length, own_time, content_type)
+    return Facts(length, own_time, content_type, header.width, header.height)
+
+
+def type_of(path: Path) -> str:
+    """By content, whatever it was called."""
     with path.open("rb") as file:
         found = sniff(file.read(HEAD_BYTES))
     return found.mime if found else NO_PICTURE

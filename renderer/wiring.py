@@ -12,15 +12,19 @@ import renderer
 from renderer.cache import Cache
 from renderer.catalog import Catalog, open_catalog
 from renderer.config import Config
+from renderer.debts import Debts
 from renderer.deletions import Deletions
 from renderer.describing import Describing
 from renderer.dialects.links import Links
+from renderer.errors import StoreUnavailable
 from renderer.ingest import Ingest
+from renderer.legacy import Legacy
 from renderer.originals import Home, Originals
 from renderer.picture import codecs
 from renderer.quarantine import Quarantine
 from renderer.removal import Removal
 from renderer.service import Bounds, Service
+from renderer.settling import Settling
 from renderer.stores import Store, open_store
 from renderer.walls import Walls
 from renderer.workers import Workers
@@ -54,12 +58,34 @@ class Wiring:
         return Deletions(self.config.root / "deletions")
 
     @cached_property
+    def debts(self) -> Debts:
+        return Debts(self.config.root / "debts.sqlite", self.config.namespaces_built())
+
+    @cached_property
+    def homes(self) -> dict[str, Home]:
+        spaces, homes = self.config.namespaces_built(), {}
+        for name, space in self.config.namespaces.items():
+            sources = tuple(self.stores[source] for source in space.legacy)
+            homes[name] = Home(spaces[name], self.stores[space.store], space.prefix, sources, space.accept_mismatch)
+        return homes
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether legacy sources are still being emptied."""
+        return any(space.legacy for space in self.config.namespaces.values())
+
+    @cached_property
     def originals(self) -> Originals:
-        spaces = self.config.namespaces_built()
-        homes = {name: Home(spaces[name], self.stores[space.store], space.prefix) for name, space in self.config.namespaces.items()}
-        originals = Originals(homes, Path(self.config.cache.root) / "originals", self.config.limits_built(), self.deletions)
+        legacy = Legacy(self.debts, self.quarantine) if self.is_moving else None
+        copies = Path(self.config.cache.root) / "originals"
+        originals = Originals(self.homes, copies, self.config.limits_built(), self.deletions, legacy)
         originals.sweep()
         return originals
+
+    @cached_property
+    def settling(self) -> Settling | None:
+        """None where nothing can be owed."""
+        return Settling(self.originals, self.debts, self.workers) if self.is_moving else None
 
     @cached_property
     def catalog(self) -> Catalog | None:
@@ -121,4 +147,12 @@ class Wiring:
             "requests": self.service.load(),
             "render_processes": asdict(self.workers.pids()),
             "quarantined": sum(1 for _ in self.quarantine),
+            "owed": self._owed(),
         }
+
+    def _owed(self) -> int | None:
+        """How many originals are served from legacy sources and not yet in their store; None when that cannot be told."""
+        try:
+            return self.debts.count()
+        except StoreUnavailable:
+            return None

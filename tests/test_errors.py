@@ -27,6 +27,7 @@ EXAMPLES: tuple[errors.RendererError, ...] = (
     errors.StoreUnavailable("archive", "refused the connection"),
     errors.StoreRefused("archive", "403"),
     errors.StoreGarbled("archive", "10 of 20 bytes"),
+    errors.StoreMismatch("couch", "the bytes of x do not have its hash", 60),
     errors.StoreSlow("archive", "nothing within 10 s"),
     errors.Busy("the queue is full", 2),
     errors.NoSpace("the disk is full"),

@@ -14,6 +14,7 @@ import pytest
 from renderer.debts import Debts
 from renderer.deletions import Deletions
 from renderer.errors import Gone, NotFound, StoreGarbled, StoreUnavailable, TooManyBytes
+from renderer.legacy import Legacy
 from renderer.limits import Limits
 from renderer.originals import Home, Originals
 from renderer.rendition import NAMINGS, Namespace, Ref
@@ -390,7 +391,7 @@ def debts(tmp_path: Path) -> Debts:
 def moving(store: CountingStore, old: CountingStore, debts: Debts, tmp_path: Path) -> Originals:
     """Originals whose legacy source is still being emptied into their store."""
     homes = {space.name: Home(space, store, prefix, legacy=(old,)) for space, prefix in ((HASHED, ""), (PATHS, "f/"))}
-    return Originals(homes, tmp_path / "copies", Limits(max_original_bytes=1000), Deletions(tmp_path / "deletions"), debts)
+    return Originals(homes, tmp_path / "copies", Limits(max_original_bytes=1000), Deletions(tmp_path / "deletions"), Legacy(debts))
 
 
 def copies(tmp_path: Path) -> list[Path]:
@@ -534,7 +535,7 @@ def test_where_names_are_no_hashes_a_mismatch_is_served_and_kept(
     (tmp_path / "other").write_bytes(b"something else")
     old.put(REF.name, tmp_path / "other", FACTS)
     homes = {"huimages": Home(HASHED, store, legacy=(old,), accepts_mismatch=True)}
-    originals = Originals(homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"), debts)
+    originals = Originals(homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"), Legacy(debts))
     assert looked_for(originals) == b"something else"
     assert [path.name for path in copies(tmp_path)] == [REF.name]
     assert debts.due() == [REF]
@@ -552,7 +553,7 @@ def test_legacy_sources_are_asked_in_order_until_one_has_it_whole(
         (tmp_path / "wrong").write_bytes(b"something else")
         old.put(REF.name, tmp_path / "wrong", FACTS)
     homes = {"huimages": Home(HASHED, store, legacy=(old, older))}
-    originals = Originals(homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"), debts)
+    originals = Originals(homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"), Legacy(debts))
     assert looked_for(originals) == CONTENT
     assert old.gets == 1
 
@@ -573,10 +574,11 @@ def test_a_store_on_this_disk_has_local_copies_of_what_legacy_sources_had(
     disk = FileStore(name="disk", root=tmp_path / "disk")
     if mounted:
         disk.root.mkdir()
-    originals = Originals({"huimages": Home(HASHED, disk, legacy=(old,))}, tmp_path / "copies", Limits(), Deletions(tmp_path / "d"), debts)
+    homes = {"huimages": Home(HASHED, disk, legacy=(old,))}
+    originals = Originals(homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "d"), Legacy(debts))
     assert looked_for(originals) is (NotFound if mounted else StoreUnavailable)
     old.put(REF.name, picture, FACTS)
-    originals = Originals(originals.homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "d"), debts)
+    originals = Originals(originals.homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "d"), Legacy(debts))
     assert [looked_for(originals) for _ in range(2)] == [CONTENT, CONTENT]
     assert old.gets == 2
     assert debts.due() == [REF]
@@ -592,7 +594,7 @@ def test_a_debt_that_cannot_be_noted_does_not_keep_the_original_from_being_serve
     old.put(REF.name, picture, FACTS)
     debts = Debts(picture / "debts.sqlite", {"huimages": HASHED})  # below a file
     homes = {"huimages": Home(HASHED, store, legacy=(old,))}
-    originals = Originals(homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"), debts)
+    originals = Originals(homes, tmp_path / "copies", Limits(), Deletions(tmp_path / "deletions"), Legacy(debts))
     assert looked_for(originals) == CONTENT
 
 

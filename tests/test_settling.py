@@ -11,6 +11,7 @@ import pytest
 from renderer.debts import FIRST_BACKOFF, Debts
 from renderer.deletions import Deletions
 from renderer.errors import RendererError, StoreGarbled, StoreUnavailable
+from renderer.legacy import Legacy
 from renderer.limits import Limits
 from renderer.originals import Home, Originals
 from renderer.picture.engine import Engine
@@ -64,7 +65,7 @@ class Site:
         self.root, self.store, self.old, self.seconds = root, Faulty("far"), Faulty("old"), 1_700_000_000.0
         homes = {space.name: Home(space, self.store, f"{space.name}/", legacy=(self.old,)) for space in (HASHED, PATHS)}
         self.debts = Debts(root / "debts.sqlite", {space.name: space for space in (HASHED, PATHS)}, lambda: self.seconds)
-        self.originals = Originals(homes, root / "copies", Limits(), Deletions(root / "deletions"), self.debts)
+        self.originals = Originals(homes, root / "copies", Limits(), Deletions(root / "deletions"), Legacy(self.debts))
         self.settling = Settling(self.originals, self.debts, workers, round_seconds=0.02)
 
     def bring(self, content: bytes, name: str = "") -> Ref:

@@ -21,6 +21,7 @@ COMMANDS = {
     "serve": "renderer.cli.serve",
     "nginx": "renderer.cli.nginx",
     "import": "renderer.cli.importing",
+    "migrate": "renderer.cli.migrate",
     "url": "renderer.cli.url",
     "render": "renderer.cli.render",
     "config": "renderer.cli.config",

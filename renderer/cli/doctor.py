@@ -19,7 +19,9 @@ from pathlib import Path
 from renderer.box import Box
 from renderer.cli import FAILED
 from renderer.config import Config
-from renderer.errors import RendererError
+from renderer.config.catalogs import CouchAccess
+from renderer.dialects import huimages
+from renderer.errors import RendererError, StoreUnavailable
 from renderer.formats import PNG
 from renderer.ops import Stretch, Watermark
 from renderer.picture import codecs
@@ -47,6 +49,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         ("codecs", _codecs(config)),
         ("directories", _directories(config)),
         ("stores", _stores(wiring)),
+        ("legacy sources", _legacy(wiring)),
         ("catalog", _catalog(wiring)),
         ("render processes", _render_processes(wiring)),
     )
@@ -118,6 +121,34 @@ def _stores(wiring: Wiring) -> Iterator[Finding]:
     for name, store in wiring.stores.items():
         for sentence, well in store.check(wiring.originals.known_key(store)):
             yield f"{name}: {sentence}", well
+
+
+def _legacy(wiring: Wiring) -> Iterator[Finding]:
+    """The sources are stores too, and were touched as such."""
+    if not wiring.is_moving:
+        yield "none are configured", True
+        return
+    for name, home in wiring.homes.items():
+        if home.legacy:
+            yield f"namespace {name}: what {home.store.name} lacks is looked for in {', '.join(each.name for each in home.legacy)}", True
+    try:
+        yield f"{wiring.debts.count()} originals were served from there and are still to be put into their stores", True
+    except StoreUnavailable as error:
+        yield f"what is owed to the stores cannot be noted: {error.reason}", False
+    yield from _deletions(wiring)
+
+
+def _deletions(wiring: Wiring) -> Iterator[Finding]:
+    """Where the catalog is the source itself, a deletion takes the document away, and no machine finds the original there any more."""
+    database = _database(wiring.config.catalog)
+    for name, space in wiring.config.namespaces.items():
+        for source in space.legacy:
+            if name != huimages.NAMESPACE or not database or _database(wiring.config.stores[source]) != database:
+                yield f"namespace {name}: {source} is not the catalog: what is deleted here stays deleted on this machine only", None
+
+
+def _database(settings: object) -> tuple[str, str] | None:
+    return (settings.url, settings.database) if isinstance(settings, CouchAccess) else None
 
 
 def _catalog(wiring: Wiring) -> Iterator[Finding]:

@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from renderer.cli import FAILED
+from renderer.cli.interrupting import INTERRUPTED, interruptible
 from renderer.cli.reporting import Report
 from renderer.cli.sources import Sources, configure_sources
 from renderer.config import Config
@@ -37,7 +36,6 @@ from renderer.rendition import Namespace, Ref
 from renderer.wiring import Wiring
 
 URL_SIZES = ("640x480",)  # of the URL that is printed; not `o`, which a namespace may forbid
-INTERRUPTED = 130  # as shells say it of SIGINT
 MOST_JOBS = 64
 # A job waits for a disk that syncs, or for a server, so there are more of them than processors.
 USUAL_JOBS = min(16, 4 * (os.cpu_count() or 1))
@@ -99,7 +97,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
 def _import(importing: Importing, sources: Sources, report: Report) -> int:
     began = time.monotonic()
     try:
-        with _interruptible(importing.interrupt, report.say_at_once) as interrupted, report:
+        with interruptible(importing.interrupt, report.say_at_once, "onmiss import") as interrupted, report:
             for outcome in importing.outcomes(sources.find()):
                 report.show(outcome)
     finally:
@@ -107,29 +105,6 @@ def _import(importing: Importing, sources: Sources, report: Report) -> int:
     if interrupted.is_set() and importing.tally.halted:  # it may have come when all was done
         return INTERRUPTED
     return FAILED if importing.tally.counts["failed"] or importing.tally.halted else 0
-
-
-@contextmanager
-def _interruptible(interrupt: Callable[[], None], say: Callable[[str], None]) -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM finish what is in work, a second one ends it at once; the event tells that one came."""
-    came = threading.Event()
-
-    def stop(number: int, frame: object) -> None:
-        if came.is_set():
-            raise KeyboardInterrupt
-        came.set()
-        interrupt()
-        say("onmiss import: finishing what is in work; once more ends it at once")
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:  # whoever started us in the background said no to Ctrl-C
-            signal.signal(number, stop)
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

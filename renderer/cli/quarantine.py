@@ -1,6 +1,6 @@
 """Originals that failed: list them, or give them another chance.
 
-    onmiss quarantine list               one line each: original, recipe, tries, next try, reason
+    onmiss quarantine list               one line each: original, recipe or `mismatch`, tries, next try, reason
     onmiss quarantine clear REF… | --all REF is NAMESPACE/NAME as listed
 """
 
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     if arguments.action == "list":
         for record in wiring.quarantine:
             again = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.retry_at))
-            print(f"{record.namespace}/{record.name}\t{record.recipe or 'all'}\t{record.tries} tries\tagain {again}\t{record.reason}")
+            print(f"{record.namespace}/{record.name}\t{record.concerned}\t{record.tries} tries\tagain {again}\t{record.reason}")
         return 0
     if bool(arguments.refs) == arguments.all:
         raise BadRequest(f"expected NAMESPACE/NAME or --all to clear, got {'both' if arguments.all else 'neither'}")

@@ -34,8 +34,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         raise ConfigError("serve.socket", f"another renderer listens on {socket}", "stop it, or choose another --root")
     wiring = Wiring(config)
     wiring.workers.start()  # first: its forkserver starts before a thread or a client of ours exists
-    server = serve.Server(wiring.front, socket, config.serve.threads, config.serve.drain_seconds, on_stop=lambda: _stop(wiring))
-    server.run()
+    if wiring.settling:
+        wiring.settling.start()
+    limits = config.serve.threads, config.serve.drain_seconds
+    serve.Server(wiring.front, socket, *limits, on_stop=lambda: wiring.workers.stop(1), on_drain=lambda: _drain(wiring)).run()
     logging.getLogger(__name__).info("stopped")
     return 0
 
@@ -50,5 +52,7 @@ def _keep_large_blocks_apart() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 256 * 1024)
 
 
-def _stop(wiring: Wiring) -> None:
-    wiring.workers.stop(1)
+def _drain(wiring: Wiring) -> None:
+    """What is being put into a store when the requests are done is left: it is still owed, and nobody waits for it."""
+    if wiring.settling:
+        wiring.settling.stop()

@@ -33,7 +33,7 @@ LEAST_KEY_BYTES = 16
 
 def disagreements(config: Config) -> list[ConfigError]:
     """Everything wrong between the keys of `config`, each with its path and cure."""
-    checks = (_namespaces, _places, _sizes, _rendering, _hosts, _waiting, _keys)
+    checks = (_namespaces, _legacy, _places, _sizes, _rendering, _hosts, _waiting, _keys)
     return [problem for check in checks for problem in check(config)]
 
 
@@ -64,6 +64,36 @@ def _namespaces(config: Config) -> Iterator[ConfigError]:
             yield ConfigError(
                 f"{key}.naming", "expected sha1 or md5 for huImages' URLs, got 'path'", "choose another name for the namespace"
             )
+
+
+def _legacy(config: Config) -> Iterator[ConfigError]:
+    for name, space in config.namespaces.items():
+        for position, source in enumerate(space.legacy):
+            key = f"namespaces.{name}.legacy.{position}"
+            if source not in config.stores:
+                yield ConfigError(key, f"expected the name of a store, got {shown(source)}", similar(source, config.stores))
+            elif source == space.store:
+                yield ConfigError(key, f"expected another store than the namespace's own, got {shown(source)}", "leave it out")
+            elif source in space.legacy[:position]:
+                yield ConfigError(key, f"expected each source once, got {shown(source)} again", "leave it out")
+            else:
+                yield from _strangers(config, name, source, key)
+        if space.accept_mismatch and space.naming == "path":
+            problem = "expected false for names that are not made of the bytes, got true"
+            yield ConfigError(f"namespaces.{name}.accept_mismatch", problem, "leave it out: there is nothing to compare")
+
+
+def _strangers(config: Config, name: str, source: str, key: str) -> Iterator[ConfigError]:
+    """What another namespace keeps in a legacy source would be shown, and moved, by the rules of this one."""
+    space = config.namespaces[name]
+    for other_name, other in config.namespaces.items():
+        if other_name == name or other.store not in config.stores:
+            continue
+        if config.stores[other.store].place() != config.stores[source].place() or other.naming == space.naming == "md5":
+            continue
+        if not other.prefix or space.naming == "path":
+            problem = f"expected a source that no other namespace has for its store, but {other_name} keeps originals there"
+            yield ConfigError(key, problem, "give its store another place, or that namespace a prefix")
 
 
 def _places(config: Config) -> Iterator[ConfigError]:

@@ -5,6 +5,7 @@ A store's settings are its constructor's arguments under the same names; a test 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
@@ -102,6 +103,11 @@ Stores = dict[Name, Annotated[FileSettings | S3Settings | CouchSourceSettings | 
 
 class NamespaceSettings(Section):
     store: str = Field(default="disk", description="The store that holds its originals: a name under `stores`.")
+    legacy: list[str] = Field(
+        default_factory=list,
+        description="Names under `stores`, in the order in which they are asked for what the store does not have. That is served, and then "
+        "put into the store; they themselves are only read. Their keys have no `prefix`.",
+    )
     naming: Literal["sha1", "md5", "path"] = Field(
         default="sha1", description="How originals are named: sha1 (huImages' IDs) and md5 are made of the bytes, path is given."
     )
@@ -109,6 +115,15 @@ class NamespaceSettings(Section):
         default="scrubbed", description="What is shown of an original itself: as-is, scrubbed (without GPS and maker data), or forbidden."
     )
     prefix: Prefix = Field(default="", description="What every name begins with in the store.")
+    accept_mismatch: bool = Field(
+        default=False,
+        description="Whether an original may have other bytes than its name says, for collections whose IDs were not made of the bytes. "
+        "Nothing tells then what is damaged.",
+    )
+
+    def slowest_seconds(self, stores: Mapping[str, StoreSettings]) -> float:
+        """How long a fetch may be silent before the store and every legacy source gave up, one after the other, in seconds."""
+        return sum(stores[name].slowest_seconds() for name in (self.store, *self.legacy))
 
 
 DEFAULT_STORES = {"disk": {"kind": "file"}}

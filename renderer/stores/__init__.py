@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,13 +25,17 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What a store knows of an original. `time`: the original's own time, whole seconds since 1970 UTC; sides in pixels, 0 = not known."""
+    """What a store knows of an original. `time`: the original's own time, whole seconds since 1970 UTC; sides in pixels, 0 = not known.
+
+    `md5`: of the bytes, in hexadecimal, where the store tells it without reading them; it is not part of what is put.
+    """
 
     length: int
     time: int
     content_type: str = ""
     width: int = 0
     height: int = 0
+    md5: str = field(default="", compare=False)
 
 
 class Source(Protocol):
@@ -83,6 +87,16 @@ class OnDisk(Protocol):
 
     def take(self, key: str, source: Path, facts: Facts, only_new: bool = False) -> bool:
         """As `put`, of a file that is given away: on the same file system it becomes the object without being copied, and may be gone."""
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """A remote store whose listing tells more than keys, for who would else ask for one after the other."""
+
+    def listed(self, first: str, last: str, most: int) -> dict[str, Facts] | None:
+        """Length and MD5 of every object from the key `first` to `last`, both included, by one request; None when there are more than
+        `most`.
+        """
 
 
 def open_store(kind: str, name: str, **settings: Any) -> Store:

@@ -108,7 +108,7 @@ def _open_file_cache(config: Config) -> str:
 
 def _answer_seconds(config: Config) -> int:
     """Longer than the renderer can take: a wait, a fetch, a render that is tried twice."""
-    fetches = [store.slowest_seconds() for store in config.stores.values()]
+    fetches = [space.slowest_seconds(config.stores) for space in config.namespaces.values()]
     return round(config.serve.wait_seconds + max(fetches, default=0) + 2 * config.render.seconds + 10)
 
 

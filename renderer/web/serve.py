@@ -36,13 +36,16 @@ _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONN
 class Server(BaseFCGIServer):  # type: ignore[misc]  # flup has no types
     """Serve `application` on a Unix socket until SIGTERM: then drain for `drain_seconds` at most; a second signal exits at once.
 
-    `on_stop` is called once, when nothing is in flight any more, or the time is over.
+    `on_drain` is called once, when nothing new is taken any more; `on_stop` once, when nothing is in flight any more, or the time is over.
     """
 
-    def __init__(self, application: Application, path: Path, threads: int, drain_seconds: float, on_stop: Callable[[], None]) -> None:
+    def __init__(
+        self, application: Application, path: Path, threads: int, drain_seconds: float, on_stop: Callable[[], None],
+        on_drain: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         super().__init__(application, bindAddress=str(path), debug=False)
         self._threads = Threads("request", threads, MOST_QUEUED)
-        self._path, self._drain_seconds, self._on_stop = path, drain_seconds, on_stop
+        self._path, self._drain_seconds, self._on_stop, self._on_drain = path, drain_seconds, on_stop, on_drain
         self._going_on = True
         self._timer = threading.Timer(drain_seconds, self._out_of_time)
         self._timer.daemon = True
@@ -62,6 +65,7 @@ class Server(BaseFCGIServer):  # type: ignore[misc]  # flup has no types
         finally:
             listening.close()
             self._remove_socket(inode)
+        self._on_drain()
         self._threads.finish()
         self._timer.cancel()
         self._on_stop()

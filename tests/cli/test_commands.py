@@ -15,7 +15,7 @@ from renderer.cli import COMMANDS
 from renderer.config import Config
 from tests.e2e.site import jpeg
 from tests.e2e.test_up import onmiss
-from tests.servers import find_program
+from tests.servers import find_program, unused_port
 
 ID = "VGMT4NSHA2AWVOR6EVYXQUGCNSONBWE501"
 
@@ -238,6 +238,40 @@ def test_R3_doctor_fails_below_the_floor_of_a_codec(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(doctor, "PILLOW_FLOOR", (999, 0))
     assert any(well is False and "pillow" in sentence for sentence, well in doctor._codecs(Config.of({})))
+
+
+def findings(tmp_path: Path, catalog: dict[str, str], namespace: str = "huimages", **space: object) -> list[tuple[str, bool | None]]:
+    from renderer.cli import doctor
+    from renderer.wiring import Wiring
+
+    stores = {"disk": {"kind": "file"}, "old": {"kind": "file", "root": "old"}, "couch": {"kind": "couchdb"}}
+    config = Config.of({"stores": stores, "catalog": catalog, "namespaces": {namespace: space}}, tmp_path)
+    return list(doctor._legacy(Wiring(config)))
+
+
+def test_doctor_says_what_is_owed_and_whether_a_deletion_reaches_other_machines(tmp_path: Path) -> None:
+    assert findings(tmp_path, {"kind": "sqlite"}) == [("none are configured", True)]
+    moving = ("namespace huimages: what disk lacks is looked for in couch", True)
+    alone = ("namespace huimages: couch is not the catalog: what is deleted here stays deleted on this machine only", None)
+    none_owed = ("0 originals were served from there and are still to be put into their stores", True)
+    assert findings(tmp_path, {"kind": "sqlite"}, legacy=["couch"]) == [moving, none_owed, alone]
+    assert findings(tmp_path, {"kind": "couchdb", "database": "another"}, legacy=["couch"]) == [moving, none_owed, alone]
+    assert findings(tmp_path, {"kind": "couchdb"}, legacy=["couch"]) == [moving, none_owed]
+    for catalog, space in (({"kind": "sqlite"}, {"legacy": ["old"]}), ({"kind": "couchdb"}, {"legacy": ["couch"], "namespace": "others"})):
+        assert [well for _, well in findings(tmp_path, catalog, **space)] == [True, True, None]  # type: ignore[arg-type]
+    (tmp_path / "debts.sqlite").mkdir()
+    assert [well for _, well in findings(tmp_path, {"kind": "couchdb"}, legacy=["couch"])] == [True, False]
+
+
+def test_R3_doctor_touches_legacy_sources_as_the_stores_that_they_are(root: Path) -> None:
+    (root / "onmiss.yaml").write_text(
+        f"stores: {{disk: {{kind: file}}, couch: {{kind: couchdb, url: 'http://127.0.0.1:{unused_port()}'}}}}\n"
+        "namespaces: {huimages: {legacy: [couch]}}\n"
+    )
+    seen = onmiss(root, "doctor", "--config", str(root / "onmiss.yaml"))
+    assert seen.returncode == 1
+    assert "FAIL couch: store couch: expected an answer about huimages" in seen.stdout
+    assert "warn namespace huimages: couch is not the catalog" in seen.stdout
 
 
 def test_quarantine_is_listed_and_cleared(root: Path) -> None:

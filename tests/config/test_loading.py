@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from renderer.config import Config
 from renderer.errors import ConfigError
+from renderer.wiring import Wiring
 
 
 def load(text: str, tmp_path: Path, root: Path | None = None, **environ: str) -> Config:
@@ -142,3 +143,20 @@ def test_the_address_in_links_is_the_given_one_or_the_one_that_is_listened_on(tm
     config = load("hosts: {images: {url: 'https://i.example.net/'}}", tmp_path)
     assert config.hosts.images.base_url() == "https://i.example.net"
     assert config.hosts.service.base_url() == "http://127.0.0.1:8081"
+
+
+def test_where_no_namespace_has_legacy_sources_nothing_is_wired_for_them(tmp_path: Path) -> None:
+    stores = {"disk": {"kind": "file"}, "old": {"kind": "couchdb"}, "older": {"kind": "file", "root": "older"}}
+    idle = Wiring(Config.of({"stores": stores}, tmp_path))
+    assert (idle.settling, idle.homes["huimages"].legacy) == (None, ())
+    spaces = {"huimages": {"legacy": ["older", "old"], "accept_mismatch": True}, "p": {"naming": "md5", "prefix": "p"}}
+    moving = Wiring(Config.of({"stores": stores, "namespaces": spaces}, tmp_path))
+    assert moving.settling is not None
+    home, other = moving.homes["huimages"], moving.homes["p"]
+    assert ([source.name for source in home.legacy], home.accepts_mismatch) == (["older", "old"], True)
+    assert (other.legacy, other.accepts_mismatch) == ((), False)
+
+
+def test_a_list_of_legacy_sources_may_come_from_the_environment(tmp_path: Path) -> None:
+    environ = {"ONMISS_STORES__OLD__KIND": "couchdb", "ONMISS_NAMESPACES__HUIMAGES__LEGACY": "[old]"}
+    assert Config.load(None, tmp_path, environ).namespaces["huimages"].legacy == ["old"]

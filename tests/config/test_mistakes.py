@@ -64,6 +64,38 @@ def test_a_wrong_key_is_named_with_its_cure(text: str, said: str) -> None:
             "namespaces.huimages.store: expected a store that takes originals, got 'old', a couchdb, which is only read",
             id="a source for a store",
         ),
+        pytest.param(
+            "namespaces: {huimages: {legacy: [disc]}}",
+            "namespaces.huimages.legacy.0: expected the name of a store, got 'disc' (did you mean disk?)",
+            id="no such source",
+        ),
+        pytest.param(
+            "stores: {disk: {kind: file}, old: {kind: couchdb}}\nnamespaces: {huimages: {legacy: [old, disk]}}",
+            "namespaces.huimages.legacy.1: expected another store than the namespace's own, got 'disk' (leave it out)",
+            id="a store as its own source",
+        ),
+        pytest.param(
+            "stores: {disk: {kind: file}, old: {kind: couchdb}}\nnamespaces: {huimages: {legacy: [old, old]}}",
+            "namespaces.huimages.legacy.1: expected each source once, got 'old' again",
+            id="a source twice",
+        ),
+        pytest.param(
+            "stores: {disk: {kind: file}, new: {kind: file, root: new}}\n"
+            "namespaces: {secret: {originals: forbidden}, huimages: {store: new, legacy: [disk]}}",
+            "namespaces.huimages.legacy.0: expected a source that no other namespace has for its store, but secret keeps originals there",
+            id="another's store as a source",
+        ),
+        pytest.param(
+            "stores: {disk: {kind: file}, new: {kind: file, root: new}}\n"
+            "namespaces: {secret: {prefix: s}, scenes: {naming: path, store: new, legacy: [disk]}}",
+            "namespaces.scenes.legacy.0: expected a source that no other namespace has for its store",
+            id="a path into another's store",
+        ),
+        pytest.param(
+            "namespaces: {scenes: {naming: path, accept_mismatch: true}}",
+            "namespaces.scenes.accept_mismatch: expected false for names that are not made of the bytes, got true",
+            id="a mismatch of nothing",
+        ),
         pytest.param("namespaces: {o: {}}", "namespaces.o: expected a name that no URL begins with", id="a reserved name"),
         pytest.param("namespaces: {square: {}}", "namespaces.square: expected a name that no URL begins with", id="a size name"),
         pytest.param("namespaces: {Aa: {}}", "namespaces.Aa: expected a text like", id="a capital"),
@@ -124,6 +156,23 @@ def test_keys_that_disagree_are_named(text: str, said: str) -> None:
 )
 def test_namespaces_that_do_not_meet_may_share_a_store(namespaces: dict[str, Any]) -> None:
     assert set(Config.of({"namespaces": namespaces}).namespaces) == set(namespaces)
+
+
+TWO_DISKS = {"disk": {"kind": "file"}, "new": {"kind": "file", "root": "new"}, "couch": {"kind": "couchdb"}}
+
+
+@pytest.mark.parametrize(
+    "namespaces",
+    [
+        pytest.param({"huimages": {"store": "new", "legacy": ["couch", "disk"]}}, id="any kind, in any order"),
+        pytest.param({"huimages": {}}, id="a source that nobody uses"),
+        pytest.param({"huimages": {"store": "new", "legacy": ["disk"]}, "b": {"prefix": "b"}}, id="a prefix that no hash begins with"),
+        pytest.param({"p": {"naming": "md5", "store": "new", "legacy": ["disk"]}, "q": {"naming": "md5"}}, id="both md5"),
+        pytest.param({"huimages": {"accept_mismatch": True}}, id="a mismatch of what is in the store already"),
+    ],
+)
+def test_legacy_sources_may_be_any_stores_that_are_nobody_elses(namespaces: dict[str, Any]) -> None:
+    assert set(Config.of({"stores": TWO_DISKS, "namespaces": namespaces}).namespaces) == set(namespaces)
 
 
 def test_all_mistakes_are_said_at_once() -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import http.client
 import threading
 import urllib.parse
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
 
 class FaultyS3:
-    """Passes everything on to `upstream` and counts it, until told to be `hang`, `down`, `truncate` or `refuse`."""
+    """Passes everything on to `upstream` and counts it, until told to `hang`, to `truncate` or to `answer` something else.
+
+    A victim is a part of METHOD PATH; others are passed on. What is asked for need not be S3: it speaks for any server.
+    """
 
     def __init__(self, upstream: str) -> None:
         self.upstream = urllib.parse.urlsplit(upstream)
@@ -70,7 +74,7 @@ def _handler(proxy: FaultyS3) -> type[BaseHTTPRequestHandler]:
         def pass_on(self) -> None:
             proxy.seen.append((self.command, self.path))
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            fault = proxy.fault if proxy.victim in self.path else ""
+            fault = proxy.fault if proxy.victim in f"{self.command} {self.path}" else ""
             if fault == "hang":
                 proxy.healed.wait(60)
             if fault.isdigit():
@@ -82,13 +86,15 @@ def _handler(proxy: FaultyS3) -> type[BaseHTTPRequestHandler]:
 
         def _relay(self, body: bytes, fault: str) -> None:
             assert proxy.upstream.hostname
-            connection = http.client.HTTPConnection(proxy.upstream.hostname, proxy.upstream.port, timeout=30)
-            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-            for name, value in self.headers.items():
-                connection.putheader(name, value)
-            connection.endheaders(body)
-            response = connection.getresponse()
-            content = response.read()
+            with closing(http.client.HTTPConnection(proxy.upstream.hostname, proxy.upstream.port, timeout=30)) as connection:
+                connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                for name, value in self.headers.items():
+                    connection.putheader(name, value)
+                connection.endheaders(body)
+                response = connection.getresponse()
+                self._pass_back(response, response.read(), fault)
+
+        def _pass_back(self, response: http.client.HTTPResponse, content: bytes, fault: str) -> None:
             self.send_response_only(response.status)
             for name, value in response.getheaders():
                 if name.lower() not in ("transfer-encoding", "content-length"):
@@ -101,7 +107,6 @@ def _handler(proxy: FaultyS3) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
             else:
                 self.wfile.write(content)
-            connection.close()
 
         do_GET = do_HEAD = do_PUT = do_DELETE = do_POST = pass_on  # http.server's names
 

@@ -91,5 +91,5 @@ def test_pictures_are_shown_while_the_catalog_is_down(tmp_path: Path) -> None:
     with running(tmp_path / "site", {"catalog": down}) as site:
         refs = [site.put(jpeg(seed=seed)) for seed in range(3)]
         assert [site.get(f"/150x150/{ref.name}.jpeg").status for ref in refs] == [200] * 3
-        warnings = [line for line in site.log.read_text().splitlines() if "without the catalog" in line]
+        warnings = [line for line in site.log.read_text().splitlines() if "the catalog is left alone" in line]
         assert len(warnings) == 1

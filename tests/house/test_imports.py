@@ -11,9 +11,9 @@ from tests.house import tree
 ORDER = """
     errors formats fields box ops recipe rendition limits signing messages markup dialects
     picture walls workers
-    metrics threads locks placing couch stores catalog deletions debts quarantine absences homes legacy originals settling
+    metrics threads locks placing couch stores catalog deletions debts quarantine absences rests homes legacy originals settling
     fetching cache desk
-    describing service ingest removal importing pruning jobs browser
+    describing service ingest removal importing migrating pruning jobs browser
     config web wiring
     client cli __main__
 """.split()

@@ -86,6 +86,13 @@ def test_nginx_waits_longer_than_the_renderer_can_take(wait: int, render: int, s
     assert f"fastcgi_read_timeout {seconds}s;" in configuration(config)
 
 
+def test_nginx_waits_for_a_store_and_then_for_its_legacy_sources_and_for_no_others() -> None:
+    sources = {f"old{seconds}": {"kind": "couchdb", "timeout_seconds": seconds} for seconds in (3, 4, 1000)}
+    slow = {"kind": "s3", "bucket": "abc", "attempts": 2, "connect_seconds": 1, "read_seconds": 9}
+    config = Config.of({"stores": {"disk": slow, **sources}, "namespaces": {"huimages": {"legacy": ["old3", "old4"]}}})
+    assert f"fastcgi_read_timeout {70 + 20 + 2 * (3 + 4)}s;" in configuration(config)
+
+
 @pytest.mark.parametrize("name", ["with space", "with 'quotes' and {braces}; #", "ünïcode ☃"], ids=ascii)
 def test_a_root_may_have_a_strange_name(tmp_path: Path, name: str) -> None:
     config = settled(tmp_path / name)

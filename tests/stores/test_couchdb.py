@@ -20,6 +20,7 @@ from renderer.rendition import NAMINGS
 from renderer.stores import Facts
 from renderer.stores.couchdb import CouchSource
 from tests.couch import couch_server
+from tests.couch_shim import couch_shim
 from tests.stores.faulty import Answer, Exchange, serving
 from tests.stores.test_contract import NO_KEYS
 
@@ -356,7 +357,7 @@ def test_what_real_servers_say_is_understood(target: Path, own: dict[str, Any], 
         assert CouchSource("old", server.url).get(KEY, target, PLENTY) == Facts(len(LONG), CTIME, "image/jpeg")
         assert target.read_bytes() == LONG
         asked = [seen.path for seen in server.seen]
-    assert asked == ["/huimages", f"/huimages/{KEY}?att_encoding_info=true", f"/huimages/{KEY}/a.jpeg?rev=2-a"]
+    assert asked == ["/huimages", f"/huimages/{KEY}?att_encoding_info=true&conflicts=true", f"/huimages/{KEY}/a.jpeg?rev=2-a"]
 
 
 def test_a_broken_attachment_matters_only_when_no_other_is_the_one(target: Path) -> None:
@@ -366,6 +367,62 @@ def test_a_broken_attachment_matters_only_when_no_other_is_the_one(target: Path)
         assert target.read_bytes() == JPEG
     with serving(couch({"broken": broken, "other": (stub(LONG), says(LONG))})) as server, pytest.raises(StoreGarbled):
         CouchSource("old", server.url).get(KEY, target, PLENTY)
+
+
+# what a migration asks
+
+
+def test_pages_of_documents_go_on_where_the_last_ended(house: House) -> None:
+    keys = [key_of(b"%d" % number) for number in range(5)]
+    for key in keys:
+        house.save(key, ("a.jpg", JPEG, "image/jpeg"))
+    first = house.source.page()
+    assert [key for key, _ in first] == sorted(keys)[:3]
+    second = house.source.page(first[-1][0])
+    assert [key for key, _ in second] == sorted(keys)[2:]
+    assert all(document and document["_attachments"]["a.jpg"]["length"] == len(JPEG) for _, document in (*first, *second))
+
+
+def test_changes_are_told_once_each_and_from_a_position_on(house: House) -> None:
+    before = house.source.position()
+    house.save(KEY, ("a.jpg", JPEG, "image/jpeg"))
+    gone = key_of(b"gone")
+    house.save(gone)
+    house.database.delete(house.database[gone])
+    changes = house.source.changes(before, 10)
+    assert {change.key: change.document is None for change in changes.rows} == {KEY: False, gone: True}
+    assert house.source.changes(changes.position, 10).rows == ()
+    assert house.source.position() == changes.position
+
+
+def test_a_feed_that_waits_ends_without_changes_in_time(house: House, couch_server: str) -> None:
+    with couch_shim(couch_server) as shim:  # pouchdb-server itself would wait for ever
+        source = CouchSource("old", shim.url_with_password, house.title)
+        position = source.position()
+        assert source.changes(position, 10, wait_seconds=0.2).rows == ()
+        house.save(KEY)
+        assert [change.key for change in source.changes(position, 10, wait_seconds=5).rows] == [KEY]
+
+
+def test_what_only_a_losing_revision_has_is_found(house: House, target: Path) -> None:
+    house.save(KEY, ("a.jpg", JPEG, "image/jpeg"))
+    winner = {"_id": KEY, "_rev": "9-ffffffffffffffffffffffffffffffff", "title": ["a conflict"], **TIMES}
+    house.database.resource.post_json("_bulk_docs", body={"docs": [winner], "new_edits": False})
+    assert house.source.get(KEY, target, PLENTY) == Facts(len(JPEG), CTIME, "image/jpeg")
+    assert target.read_bytes() == JPEG
+
+
+def test_a_document_that_was_looked_at_is_not_asked_for_again(target: Path) -> None:
+    with serving(couch({"a.jpeg": (stub(JPEG), says(JPEG))})) as server:
+        source = CouchSource("old", server.url)
+        document = source.document(KEY)
+        counted: list[int] = []
+        got = source.fetch(KEY, target, PLENTY, document, counted.append)
+        asked = [seen.path for seen in server.seen]
+    assert got is not None
+    assert (got.revision, got.attachment.name, got.facts.md5) == ("2-a", "a.jpeg", hashlib.md5(JPEG).hexdigest())
+    assert sum(counted) == len(JPEG)
+    assert len([path for path in asked if path.startswith(f"/huimages/{KEY}?")]) == 1
 
 
 def test_what_was_deleted_altogether_is_gone(target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from renderer.errors import ConfigError, StoreRefused, StoreUnavailable
 from renderer.stores import Facts, open_store
 from renderer.stores.s3 import S3Store
 from renderer.stores.s3.client import Access, LazyClient
+from tests.s3_faults import s3_faults
 from tests.servers import BUCKET, S3Server, run_moto
 
 PLENTY = 1_000_000
@@ -125,6 +127,43 @@ def test_an_object_in_parts_is_read(moto_server: S3Server, tmp_path: Path) -> No
     client.complete_multipart_upload(**place, UploadId=upload, MultipartUpload={"Parts": parts})
     S3Store("archive", **moto_server.settings()).get("parts", tmp_path / "target", 10 * PLENTY)
     assert (tmp_path / "target").read_bytes() == b"".join(contents)
+
+
+@pytest.mark.parametrize("kind", ["moto", "rclone"])
+def test_a_range_of_keys_is_told_by_one_request(request: pytest.FixtureRequest, source: Path, kind: str) -> None:
+    server: S3Server = request.getfixturevalue(f"{kind}_server")
+    store = S3Store("archive", **server.settings(prefix="ranged"))
+    for key in ("A", "AB", "B", "C", "CA", "D"):
+        store.put(key, source, Facts(7, 1_200_000_000))
+    with s3_faults(server) as proxy:
+        near = S3Store("archive", **proxy.server.settings(prefix="ranged"))
+        found = near.listed("AB", "CA", 10)
+        assert [method for method, _ in proxy.arrived] == ["GET"]
+    assert found == {key: Facts(7, 0) for key in ("AB", "B", "C", "CA")}
+    assert {facts.md5 for facts in found.values()} == {hashlib.md5(b"picture").hexdigest()}
+    assert store.listed("B", "B", 10) == {"B": Facts(7, 0)}
+    assert store.listed("E", "F", 10) == {}
+    assert store.listed("A", "D", 3) is None  # more than that
+
+
+@pytest.mark.parametrize("kind", ["moto", "rclone"])
+def test_an_object_tells_its_MD5_unless_it_came_in_parts(request: pytest.FixtureRequest, source: Path, kind: str) -> None:
+    server: S3Server = request.getfixturevalue(f"{kind}_server")
+    store = S3Store("archive", **server.settings(prefix="digest"))
+    store.put("whole", source, Facts(7, 0))
+    found = store.facts("whole")
+    assert found is not None
+    assert found.md5 == hashlib.md5(b"picture").hexdigest()
+    if kind == "moto":  # rclone keeps what came in parts as one
+        upload = server.client().create_multipart_upload(Bucket=BUCKET, Key="digest/parts")["UploadId"]
+        part = {"Bucket": BUCKET, "Key": "digest/parts", "UploadId": upload, "PartNumber": 1}
+        tag = server.client().upload_part(**part, Body=b"picture")["ETag"]
+        server.client().complete_multipart_upload(
+            Bucket=BUCKET, Key="digest/parts", UploadId=upload, MultipartUpload={"Parts": [{"ETag": tag, "PartNumber": 1}]}
+        )
+        parts = store.facts("parts")
+        assert parts is not None
+        assert parts.md5 == ""
 
 
 def test_objects_are_private(moto_server: S3Server, source: Path) -> None:

@@ -27,6 +27,7 @@ SAMPLES = [
     errors.StoreUnavailable("archive", "connection refused by 10.0.0.1"),
     errors.StoreRefused("archive", "403 for AKIA"),
     errors.StoreGarbled("archive", "truncated"),
+    errors.StoreMismatch("archive", "other bytes", 60),
     errors.StoreSlow("archive", "no answer"),
     errors.Busy("too many wait", 2),
     errors.NoSpace("the disk is full", 10),

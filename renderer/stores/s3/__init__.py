@@ -28,6 +28,7 @@ from renderer.stores.s3.client import Access, Addressing, LazyClient
 from renderer.stores.s3.creation import Creation
 
 _CHUNK_BYTES = 64 * 1024
+_MOST_KEYS = 1000  # of a page, whatever is asked for
 # A read timeout bounds the silence, not the whole: a body that drips must end too. 64 MB in a minute are 1 MB/s.
 _BODY_READ_TIMEOUTS = 6
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -101,6 +102,18 @@ class S3Store:
                     key = entry["Key"].removeprefix(self.prefix)
                     if is_key(key):
                         yield key
+
+    def listed(self, first: str, last: str, most: int = 1000) -> dict[str, Facts] | None:
+        """As Lists. A listing begins behind a key, so with one that is a little before `first`."""
+        before = self.prefix + checked(first)
+        start = before[:-1] + chr(ord(before[-1]) - 1)
+        with self._border():
+            page = self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, StartAfter=start, MaxKeys=min(most, _MOST_KEYS))
+        found = {entry["Key"].removeprefix(self.prefix): entry for entry in page.get("Contents", ())}
+        if page.get("IsTruncated") and max(found, default="") < last:
+            return None
+        inside = ((key, entry) for key, entry in found.items() if first <= key <= last)
+        return {key: Facts(int(entry["Size"]), 0, md5=_md5_of(entry)) for key, entry in inside}
 
     def put(self, key: str, source: Path, facts: Facts, only_new: bool = False) -> bool:
         wanted = self._place(key) | {"Metadata": _metadata(facts)}
@@ -195,9 +208,13 @@ def _unless_absent(call: Callable[..., Any], place: Mapping[str, Any]) -> Any:
 
 
 def _promised_md5(response: Mapping[str, Any]) -> str:
+    """What the bytes must be compared with, '' where botocore does so itself: once is enough."""
+    verified = any("-" not in response.get(name, "-") for name in _VERIFIED_BY_BOTOCORE)
+    return "" if verified else _md5_of(response)
+
+
+def _md5_of(response: Mapping[str, Any]) -> str:
     """The ETag where that is the MD5 of the bytes (not of parts, not of what a key of KMS or of a customer made of them), else ''."""
-    if any("-" not in response.get(name, "-") for name in _VERIFIED_BY_BOTOCORE):
-        return ""  # once is enough
     if response.get("SSECustomerAlgorithm") or response.get("ServerSideEncryption", "").startswith("aws:kms"):
         return ""
     etag = response.get("ETag", "").strip('"').lower()
@@ -225,6 +242,7 @@ def _facts(response: Mapping[str, Any], length: int) -> Facts:
         content_type=response.get("ContentType", ""),
         width=_whole(metadata.get("width", "")) or 0,
         height=_whole(metadata.get("height", "")) or 0,
+        md5=_md5_of(response),
     )
 
 

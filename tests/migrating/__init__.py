@@ -1,0 +1,1 @@
+"""Moving originals out of CouchDB, part by part."""
