@@ -9,8 +9,9 @@
         shim.stop(); shim.start()                           # the same port, and sequences of before are still good
 
 A hook that changes documents does it at `shim.upstream_url` (pouchdb-server itself: no password), or it would meet itself here.
-Manners are CouchDB 3.3's, read from its sources (chttpd, fabric). Not imitated: the feeds `continuous` and `eventsource` (400),
-`Content-MD5`, several ranges in one request (all of it, as CouchDB does for some), compression of attachments that are text.
+`since`, feeds and a missing attachment are as in CouchDB's sources (fabric_view_changes, couch_changes, chttpd_db); nothing was compared
+with a running CouchDB. Not imitated: the feeds `continuous` and `eventsource` (400), `Content-MD5`, several ranges in one request (all of
+it is sent), compression of attachments that are text, 409 where a document is deleted in a revision that it never had (404).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from tests.faults import Answer, Asked, answer_of
 from tests.proxy import Proxy
 
 PASSWORD = "p@ss:w/o%r d?#&+"
-_FEED_SECONDS = 60.0  # CouchDB's longest wait and its pause between heartbeats, where the request names none
+_FEED_SECONDS = 60.0  # CouchDB's longest wait, and its longest pause between heartbeats (changes_timeout)
 _NAP_SECONDS = 0.02
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _WELCOME = {"couchdb": "Welcome", "version": "3.3.3", "vendor": {"name": "The Apache Software Foundation"}}
@@ -137,8 +138,8 @@ class _Changes:
         """pouchdb-server knows no timeout and sends heartbeats unasked. In CouchDB who asks for heartbeats waits without end."""
         beat, most = (self._asked.query.get(name, "") for name in ("heartbeat", "timeout"))
         beats = beat not in ("", "false")
-        pause = int(beat) / 1000 if beat.isdigit() else _FEED_SECONDS
-        pause = pause if beats else min(int(most) / 1000 if most.isdigit() else _FEED_SECONDS, _FEED_SECONDS)
+        wanted = beat if beats else most
+        pause = min(int(wanted) / 1000, _FEED_SECONDS) if wanted.isdigit() else _FEED_SECONDS
         due = time.monotonic() + pause
         while not value["results"] and (beats or time.monotonic() < due) and not self._asked.is_over(_NAP_SECONDS):
             if beats and time.monotonic() >= due:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from renderer.config.sections import Settings
 from renderer.config.values import Count, Placed, Seconds, Secret, SecretText, Url
@@ -23,12 +24,23 @@ class CouchAccess(Settings):
     """Where a database of CouchDB is, and how it is asked: what a catalog and a source there have in common."""
 
     kind: Literal["couchdb"]
-    url: Url = Field(default="http://127.0.0.1:5984", description="Address of the server, without user and password.")
+    url: Url = Field(default="http://127.0.0.1:5984", description="Address of the server; http://USER:PASSWORD@HOST is understood.")
     user: str = Field(default="", max_length=200, description="Who we are there; empty = nobody in particular.")
     password: SecretText = Field(default=Secret(), json_schema_extra={"secret": True}, description="A text, {env: NAME} or {file: PATH}.")
     database: DatabaseName = Field(default="huimages", description="Its name.")
     timeout_seconds: Seconds = Field(default=10.0, description="Longest time to wait for an answer, in seconds.")
     page_documents: Count = Field(default=100, ge=2, le=10_000, description="Most documents in memory at a time.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_userinfo(cls, data: Any) -> Any:
+        """huImages' variables had the password in the URL; from here on it is a secret like any other."""
+        url = data.get("url") if isinstance(data, dict) else None
+        found = re.fullmatch(r"(https?://)([^/@:]*):([^/@]*)@([^@]*)", url) if isinstance(url, str) else None
+        if not found or data.get("user") or data.get("password"):
+            return data
+        user, password = map(urllib.parse.unquote, found.group(2, 3))
+        return data | {"url": found[1] + found[4], "user": user, "password": password}
 
     def settings(self) -> dict[str, Any]:
         values = super().settings()

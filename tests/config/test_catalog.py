@@ -55,6 +55,16 @@ def test_user_and_password_go_into_couchdbs_address_and_nowhere_else(tmp_path: P
     assert "a%2Fb" not in spell(config) + repr(config)
 
 
+def test_a_password_in_couchdbs_address_becomes_a_secret(tmp_path: Path) -> None:
+    url = "http://me%40home:a%2Fb%3Ac@couch.example.net:5984"
+    tree = {"catalog": {"kind": "couchdb", "url": url}, "stores": {"disk": {"kind": "file"}, "couch": {"kind": "couchdb", "url": url}}}
+    config = Config.of(tree, tmp_path)
+    assert config.catalog.settings()["url"] == config.stores["couch"].settings()["url"] == url
+    for said in (spell(config), repr(config)):
+        assert "a/b:c" not in said
+        assert "a%2Fb" not in said
+
+
 @pytest.mark.parametrize(
     ("tree", "sentence"),
     [
@@ -63,7 +73,10 @@ def test_user_and_password_go_into_couchdbs_address_and_nowhere_else(tmp_path: P
         ({"kind": "sqlite", "pth": "x"}, "catalog.pth: expected a known key (did you mean path?)"),
         ({"kind": "sqlite", "path": 7}, "catalog.path: expected a path, got '7'"),
         ({"kind": "couchdb", "url": "ftp://x"}, "catalog.url: expected http://HOST or https://HOST, got 'ftp://x'"),
-        ({"kind": "couchdb", "url": "http://me:secret@host"}, "catalog.url: expected an address without user and password, got one with @"),
+        (
+            {"kind": "couchdb", "url": "http://me:secret@host", "user": "you"},
+            "catalog.url: expected an address without user and password, got one with @",
+        ),
         ({"kind": "couchdb", "database": "UPPER"}, "catalog.database: expected a text like"),
     ],
     ids=["kind", "no-kind", "key", "path", "scheme", "credentials", "database"],
