@@ -22,7 +22,7 @@ from renderer.migrating.journal import Journal, opened
 from renderer.migrating.planning import Plan, Planning
 from renderer.migrating.proving import Proof, Proving, Report
 from renderer.migrating.removing import Removing
-from renderer.migrating.running import POSITION, Run
+from renderer.migrating.running import LISTED, POSITION, Run
 from renderer.migrating.shards import Shard
 from renderer.migrating.throttle import Throttle
 from renderer.migrating.verifying import Verifying
@@ -114,7 +114,7 @@ def run_copying(work: Work) -> bool:
         )
         wiring.workers.start()
         try:
-            work.progress.expect(_total(work))
+            work.progress.expect(_left(work, journal))
             seen = _shown(work, run.outcomes())
         finally:
             wiring.workers.stop(0.5)
@@ -132,6 +132,13 @@ def _total(work: Work) -> int | None:
     with suppress(StoreUnavailable):  # it is asked for more soon, and waited for then
         return work.arguments.limit or work.source.couch.count()
     return None
+
+
+def _left(work: Work, journal: Journal) -> int | None:
+    """Of the list; of changes nobody can tell."""
+    total = None if journal.fact(LISTED) else _total(work)
+    done = 0 if work.arguments.limit else sum(count for count, _ in journal.counts().values())
+    return max(total - done, 0) if total else None
 
 
 def _ran(work: Work, run: Run, journal: Journal, seen: dict[str, tuple[int, int]]) -> Iterator[str]:
