@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from PIL import Image
 
 from renderer.cli import main
 from renderer.migrating import COPIED, EMPTY, FAILED, GONE, MARKED, MISMATCH, ODD, THERE
+from renderer.migrating.crew import GARBLED_TRIES
 from tests.e2e.site import encoded, picture
-from tests.faults import asks, either, first, garble, garble_request, hang, sometimes, truncate
+from tests.faults import Answer, Fault, always, asks, either, first, garble, garble_request, hang, sometimes, status, truncate
 from tests.migrating.conftest import Houses, settings
 from tests.migrating.house import CTIME, STAMPS, OldHouse, key_of, photo
 from tests.s3_faults import internal_error, slow_down
@@ -125,6 +128,31 @@ def test_an_object_with_other_bytes_is_left_alone_where_no_name_tells_who_is_rig
     assert house.states() == {key: FAILED}
 
 
+def test_an_object_of_the_same_length_and_other_bytes_is_put_again(house: OldHouse) -> None:
+    [key] = house.fill(1)
+    house.put_object(key, photo(1))
+    assert house.run("--run") == 0
+    assert house.stored() == {key: photo(0)}
+
+
+def test_a_listing_that_is_wrong_about_a_digest_costs_a_question_and_no_byte(house: OldHouse) -> None:
+    """S3 lists what a key has encrypted with an ETag that is no MD5, and does not say so there."""
+    [key] = house.fill(1)
+    house.put_object(key, photo(0))
+    house.s3.fault = lambda asked: Retagged() if "list-type=2" in asked.path else None
+    assert house.run("--run") == 0
+    assert house.states() == {key: THERE}
+    assert house.fetched() == 0
+
+
+class Retagged(Fault):
+    """Every digest in an answer is another."""
+
+    def answered(self, answer: Answer) -> Answer:
+        content = re.sub(rb"(<ETag>[^<]*?)[0-9a-f]{32}", rb"\g<1>" + b"0" * 32, answer.read())
+        return replace(answer, blocks=[content], length=len(content))
+
+
 def test_what_is_too_large_is_told_and_the_rest_is_copied(house: OldHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     [good] = house.fill(1)
     large = photo(1) + bytes(10_000)
@@ -184,6 +212,19 @@ def test_what_somebody_else_put_outlives_its_document(house: OldHouse) -> None:
     assert house.stored() == {key: photo(0)}
 
 
+def test_what_somebody_puts_while_we_copy_outlives_its_document_too(house: OldHouse) -> None:
+    [key] = house.fill(1)
+
+    def meanwhile(asked: Any) -> None:
+        if asks("GET", "test.jpeg")(asked):
+            house.put_object(key, photo(0))
+            house.database.delete(house.database[key])
+
+    house.couch.before = meanwhile
+    assert house.run("--run") == 0
+    assert house.stored() == {key: photo(0)}
+
+
 def test_a_document_that_is_changed_meanwhile_is_copied_once(house: OldHouse) -> None:
     keys = house.fill(2)
 
@@ -198,17 +239,27 @@ def test_a_document_that_is_changed_meanwhile_is_copied_once(house: OldHouse) ->
     assert house.journal()[keys[0]].revision == house.database[keys[0]]["_rev"]
 
 
-def test_what_is_uploaded_while_the_list_is_read_comes_with_the_changes(house: OldHouse) -> None:
-    keys = house.fill(3)
-    late = key_of(photo(99))
+def test_what_is_uploaded_while_the_list_is_read_comes_with_the_changes_until_there_are_none(house: OldHouse) -> None:
+    keys, late = house.fill(3), [key_of(photo(number)) for number in (97, 98, 99)]
 
     def upload(asked: Any) -> None:
-        if asks("GET", "/_changes")(asked) and late not in house.database:
-            house.save(late, ("late.jpg", photo(99), "image/jpeg"))
+        left = [number for number in (97, 98, 99) if key_of(photo(number)) not in house.database]
+        if asks("GET", "/_changes")(asked) and left:
+            house.save(key_of(photo(left[0])), ("late.jpg", photo(left[0]), "image/jpeg"))
 
     house.couch.before = upload
     assert house.run("--run") == 0
-    assert house.stored().keys() == {*keys, late}
+    assert house.stored().keys() == {*keys, *late}
+
+
+def test_what_changed_but_for_its_bytes_is_neither_fetched_nor_verified_by_bytes_again(house: OldHouse) -> None:
+    [key] = house.fill(1)
+    assert house.run("--run") == 0
+    house.database[key] = house.database[key] | {"title": ["newer"]}
+    assert house.run("--run") == 0
+    assert house.journal()[key].state == COPIED
+    assert house.run("--verify") == 0
+    assert house.fetched() == 1
 
 
 # servers that are not well
@@ -249,6 +300,28 @@ def test_an_attachment_that_never_comes_as_promised_fails_alone(house: OldHouse)
     assert house.run("--run") == 1
     assert house.states() == {keys[0]: COPIED, keys[1]: FAILED, keys[2]: COPIED}
     house.couch.fault = None
+    assert house.run("--run") == 0
+    assert house.stored().keys() == set(keys)
+
+
+def test_what_fails_for_a_while_is_tried_again_at_the_end_of_the_same_run(house: OldHouse) -> None:
+    keys = house.fill(5)
+    wrong = first(GARBLED_TRIES, garble(), only=asks("GET", f"{keys[0]}/test.jpeg"))
+    house.couch.fault = wrong
+    assert house.run("--run") == 0
+    assert house.stored().keys() == set(keys)
+
+
+def test_uploads_that_are_all_refused_end_it_after_some_and_the_next_run_misses_none(
+    house: OldHouse, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    keys = house.fill(60)
+    denied = '<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'
+    house.s3.fault = always(status(403, denied), only=asks("PUT"))
+    assert house.run("--run", "--jobs", "2") == 1
+    assert "stopped: " in capsys.readouterr().err
+    assert house.fetched() < 40
+    house.s3.fault = None
     assert house.run("--run") == 0
     assert house.stored().keys() == set(keys)
 

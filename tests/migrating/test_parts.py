@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import threading
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -14,9 +16,11 @@ from renderer.errors import BadRequest, Busy, Conflict, StoreGarbled, StoreRefus
 from renderer.migrating import COPIED, EMPTY, FAILED, Outcome
 from renderer.migrating.crew import GARBLED_TRIES, Crew
 from renderer.migrating.journal import opened
+from renderer.migrating.listing import pages
 from renderer.migrating.shards import MOST, parse_shard
 from renderer.migrating.throttle import Throttle
 from renderer.rendition import NAMINGS
+from renderer.stores.couchdb import CouchSource
 
 IDENTITY = {"namespace": "n", "source": "s", "store": "t", "shard": "all"}
 
@@ -48,6 +52,41 @@ def test_what_is_no_shard_is_refused(text: str) -> None:
 def test_names_that_are_given_have_no_shards() -> None:
     with pytest.raises(BadRequest, match="names by hash"):
         parse_shard("1/2", NAMINGS["path"])
+
+
+# pages
+
+
+class Listed:
+    """A source of so many names a page; `lost`: those that go once they were told."""
+
+    def __init__(self, names: list[str], page_documents: int, lost: set[str]) -> None:
+        self.names, self.page_documents, self.lost, self.asked = sorted(names, key=str.encode), page_documents, lost, 0
+
+    def page(self, first: str = "") -> list[tuple[str, dict[str, str] | None]]:
+        self.asked += 1
+        found = [name for name in self.names if name.encode() >= first.encode()][: self.page_documents]
+        self.names = [name for name in self.names if name not in found or name not in self.lost]
+        return [(name, {"_id": name}) for name in found]
+
+
+SETS = st.sets(st.text("ABCDEFG234", min_size=1, max_size=3), min_size=1, max_size=40)
+
+
+@given(SETS, st.integers(2, 7), st.randoms(), st.sampled_from(["", "1/3", "2/3", "3/3"]))
+def test_every_document_of_a_shard_is_listed_once_and_in_order(names: set[str], page: int, chance: random.Random, text: str) -> None:
+    shard = parse_shard(text, NAMINGS["sha1"])
+    source = Listed(list(names), page, {name for name in names if chance.random() < 0.3})
+    found = [key for rows in pages(cast(CouchSource, source), Crew(1), shard) for key, _ in rows]
+    assert found == sorted(filter(shard.holds, names), key=str.encode)
+
+
+@given(SETS, st.integers(2, 7), st.data())
+def test_a_list_goes_on_behind_its_cursor(names: set[str], page: int, data: st.DataObject) -> None:
+    ordered = sorted(names, key=str.encode)
+    cursor = data.draw(st.sampled_from(ordered))
+    rows = pages(cast(CouchSource, Listed(ordered, page, set())), Crew(1), parse_shard("", NAMINGS["sha1"]), cursor)
+    assert [key for some in rows for key, _ in some] == ordered[ordered.index(cursor) + 1 :]
 
 
 # throttle

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from renderer.catalog.document import read
+from renderer.cli import main
 from renderer.migrating import COPIED, REMOVED, THERE, Outcome
 from renderer.migrating.crew import Crew
 from renderer.migrating.journal import opened
@@ -19,6 +20,7 @@ from renderer.stores.couchdb import CouchSource
 from tests.faults import asks, garble
 from tests.migrating.conftest import Houses
 from tests.migrating.house import OldHouse, key_of, photo
+from tests.servers import BUCKET
 
 PATTERN = "huimages-verified-*.txt"
 
@@ -128,6 +130,54 @@ def test_a_new_document_without_an_attachment_wants_its_original_in_the_store(ho
     assert report(house).endswith("\n1 of 1 identical\n")
 
 
+def test_what_a_new_document_promises_is_found_out_by_its_hash(house: OldHouse) -> None:
+    key = house.save(key_of(photo(1)), filename="a.jpg", length=len(photo(1)), content_type="image/jpeg")
+    house.put_object(key, photo(2), ContentType="image/jpeg")
+    assert house.run("--verify") == 1
+    assert "expected SHA-1" in report(house)
+
+
+def test_one_of_several_attachments_is_compared_by_its_bytes(house: OldHouse) -> None:
+    key = house.save(key_of(photo(1)), ("a.jpg", photo(2), "image/jpeg"), ("b.jpg", photo(1), "image/jpeg"))
+    assert house.run("--run") == 0
+    assert house.run("--verify") == 0
+    house.put_object(key, photo(2), ContentType="image/jpeg")
+    assert house.run("--verify") == 1
+
+
+def test_an_object_whose_server_tells_no_MD5_is_read(exact_house: OldHouse) -> None:
+    house = exact_house
+    [key] = house.fill(1)
+    assert house.run("--run") == 0
+    client = house.s3.server.client()
+    place = {"Bucket": BUCKET, "Key": f"{house.prefix}/{key}"}
+    upload = client.create_multipart_upload(**place, ContentType="image/jpeg")["UploadId"]
+    tag = client.upload_part(**place, UploadId=upload, PartNumber=1, Body=photo(0))["ETag"]
+    client.complete_multipart_upload(**place, UploadId=upload, MultipartUpload={"Parts": [{"ETag": tag, "PartNumber": 1}]})
+    house.s3.arrived.clear()
+    assert house.run("--verify") == 0
+    assert downloads(house) == 1
+
+
+def test_what_was_deleted_here_is_no_exception_and_not_counted(house: OldHouse) -> None:
+    keys = house.fill(3)
+    assert house.run("--run") == 0
+    assert main(["delete", "--config", str(house.file), "--root", str(house.root), keys[0]]) == 0
+    assert house.run("--verify") == 0
+    assert report(house).endswith("\n2 of 2 identical\n")
+
+
+def test_a_bucket_that_refuses_ends_a_verification_after_some(house: OldHouse, capsys: pytest.CaptureFixture[str]) -> None:
+    house.fill(60)
+    assert house.run("--run") == 0
+    house.configure(access_key_id="AKIAOTHER")
+    house.s3.arrived.clear()
+    assert house.run("--verify", "--jobs", "2") == 1
+    assert "stopped: " in capsys.readouterr().err
+    assert len(house.s3.arrived) < 40
+    assert "complete: no" in report(house)
+
+
 def test_a_verification_that_was_cut_short_is_not_complete(house: OldHouse) -> None:
     house.fill(5)
     assert house.run("--run") == 0
@@ -213,13 +263,14 @@ def test_a_document_that_changes_in_that_moment_is_refused(house: OldHouse) -> N
     assert house.database[key]["title"] == ["newer"]
 
 
-def test_an_object_that_is_gone_since_keeps_its_attachment(house: OldHouse) -> None:
-    keys = house.fill(2)
+def test_an_object_that_is_gone_or_cut_short_since_keeps_its_attachment(house: OldHouse) -> None:
+    keys = house.fill(3)
     assert house.run("--run") == 0
     assert house.run("--verify") == 0
     house.drop_object(keys[1])
+    house.put_object(keys[2], b"short")
     assert house.run("--remove-attachments") == 1
-    assert attached(house) == {keys[1]}
+    assert attached(house) == {keys[1], keys[2]}
 
 
 @pytest.mark.parametrize(
