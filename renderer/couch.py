@@ -50,6 +50,8 @@ class _Tidy(http.ConnectionPool):  # type: ignore[misc]
         return self._used.connection
 
     def release(self, url: str, connection: Any) -> None:
+        if connection is not getattr(self._used, "connection", None):
+            return  # after an error that is not JSON the client gives the same connection back twice, and two threads would share it
         self._used.connection = None
         super().release(url, connection)
 

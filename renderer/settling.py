@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from renderer.debts import Debts
@@ -77,7 +78,11 @@ class Settling:
 
     def _settle(self, ref: Ref) -> None:
         if self._originals.facts(ref) is None:  # somebody else may have put it, and a header costs more than this question
+            for source, key in self._originals.homes[ref.namespace.name].sources(ref.name):
+                with suppress(StoreUnavailable):
+                    source.facts(key)  # Gone when it was deleted there since: a local copy does not know
             with self._originals.local(ref) as local:
+                self._originals.verify(ref, local.path)
                 self._originals.settle(ref, local.path, facts_of(self._workers, local.path, local.time))
 
 

@@ -15,7 +15,7 @@ from renderer.cli.progress import Progress
 from renderer.errors import StoreUnavailable
 from renderer.fields import in_line
 from renderer.homes import Home
-from renderer.migrating import COPIED, GONE, IN_STORE, REMOVED, STATES, TROUBLE, Outcome
+from renderer.migrating import COPIED, GONE, IN_STORE, REMOVED, STATES, THERE, TROUBLE, Outcome
 from renderer.migrating.copying import Copying
 from renderer.migrating.crew import Crew
 from renderer.migrating.journal import Journal, opened
@@ -214,7 +214,7 @@ def remove(work: Work) -> bool:
         if removing.halt.reason:
             _say(f"stopped: {removing.halt.reason}")
         _say(f"{_counted(seen)}; nothing of it is lost before the database is compacted")
-        return set(seen) <= {REMOVED, GONE} and not work.crew.stopping.is_set()
+        return set(seen) <= {REMOVED, THERE, GONE} and not work.crew.stopping.is_set()
 
 
 def _shown(work: Work, outcomes: Iterable[Outcome]) -> dict[str, tuple[int, int]]:

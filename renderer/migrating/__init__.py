@@ -21,7 +21,8 @@ REMOVED = "attachment removed"  # it is in the store, and no longer in CouchDB
 MISMATCH = "not what its name says"  # never put under that name; a look at it again would find the same
 ODD = "no name of an original"  # the document has an attachment, and a name that no original can have
 FAILED = "failed"  # tried again by the next run
-STATES = (COPIED, THERE, EMPTY, MARKED, GONE, REMOVED, MISMATCH, ODD, FAILED)
+BEGUN = "begun"  # the store did not have it when we began: what is found there after a kill is ours
+STATES = (COPIED, THERE, EMPTY, MARKED, GONE, REMOVED, MISMATCH, ODD, FAILED, BEGUN)
 IN_STORE = (COPIED, THERE, REMOVED)
 TROUBLE = (MISMATCH, ODD, FAILED)
 
@@ -30,7 +31,8 @@ TROUBLE = (MISMATCH, ODD, FAILED)
 class Outcome:
     """What became of one document, as the journal keeps it. Hashes in hexadecimal, '' where the bytes were not read.
 
-    `is_down`: it failed through no fault of its own, and so would all others; that is not kept.
+    `is_ours`: what the store has of it we put there, whatever became of it since. `is_down`: it failed through no fault of its own, and
+    perhaps all others would; `is_refused`: they certainly would; neither is kept.
     """
 
     key: str
@@ -42,7 +44,9 @@ class Outcome:
     content_type: str = ""
     attachment: str = ""
     reason: str = ""
+    is_ours: bool = False
     is_down: bool = field(default=False, compare=False)
+    is_refused: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from renderer.errors import BadRequest, Busy, Gone, RendererError, StoreGarbled, StoreUnavailable
+from renderer.errors import BadRequest, Busy, Gone, RendererError, StoreGarbled, StoreRefused, StoreUnavailable
 from renderer.homes import Home, digest_of
 from renderer.migrating import COPIED, EMPTY, FAILED, GONE, IN_STORE, MARKED, MISMATCH, ODD, REMOVED, THERE, Outcome, Task, is_empty
 from renderer.migrating.crew import Crew
 from renderer.originals import Originals
 from renderer.placing import own_name
 from renderer.removal import Removal
-from renderer.rendition import Ref
+from renderer.rendition import NAMINGS, Ref
 from renderer.settling import facts_of, type_of
 from renderer.stores import Facts, Lists
 from renderer.stores.couchdb import CouchSource, Got, Pace
@@ -27,6 +28,7 @@ from renderer.stores.couchdb.attachments import Attachment, Document, attachment
 from renderer.workers import Workers
 
 _HASH_LETTERS = 32  # of a name; huImages' cluster follows
+_NOBODYS = {kind: naming.name_of(bytes(20 if kind == "sha1" else 16)) for kind, naming in NAMINGS.items()}  # names to ask a store for
 
 
 class Copying:
@@ -50,6 +52,19 @@ class Copying:
         found = self._crew.patiently(partial(home.store.listed, keys[0], keys[-1], 2 * len(keys)))
         return None if found is None else {home.name(key): facts for key, facts in found.items()}
 
+    @property
+    def accepts_mismatch(self) -> bool:
+        return self._home.accepts_mismatch
+
+    def is_well(self) -> bool:
+        """Whether both sides answer: then what failed was about the originals."""
+        try:
+            self._source.position()
+            self._home.store.facts(self._home.key(_NOBODYS[self._home.namespace.naming.kind]))
+        except StoreUnavailable:
+            return False
+        return True
+
     def _ref(self, name: str) -> Ref | None:
         try:
             return self._home.namespace.ref(name)
@@ -60,15 +75,23 @@ class Copying:
         """What became of it; None for what is no document. Raises nothing: what is down is said of the outcome."""
         if not task.key:
             return None
+        outcome = self._outcome(task)
+        was_ours = task.known is not None and task.known.is_ours and outcome.state != GONE
+        return replace(outcome, is_ours=was_ours or outcome.state == COPIED)
+
+    def _outcome(self, task: Task) -> Outcome:
         attempts = iter([task])  # what was looked at before is good for the first attempt only
         try:
             return self._crew.patiently(lambda: self._attempt(next(attempts, replace(task, document=None, is_listed=False))))
         except (RendererError, OSError) as error:
-            return Outcome(task.key, FAILED, _revision(task.document), reason=str(error), is_down=is_down(error))
+            known = task.known or Outcome(task.key, FAILED)
+            revision = _revision(task.document) or known.revision
+            failed = replace(known, state=FAILED, revision=revision, sha1="", reason=str(error))
+            return replace(failed, is_down=is_down(error), is_refused=isinstance(error, StoreRefused))
 
     def _attempt(self, task: Task) -> Outcome:
         try:
-            document = None if task.is_deleted else task.document or self._source.document(task.key)
+            document = task.document or self._source.document(task.key)
             if document is None:
                 return self._gone(task)
             if document.get("deleted"):
@@ -77,7 +100,7 @@ class Copying:
                 return _emptied(task, document)
             return self._copied(task, document)
         except Gone as error:
-            return Outcome(task.key, GONE, reason=str(error))
+            return self._gone(task, str(error))
 
     def _copied(self, task: Task, document: Document) -> Outcome:
         try:
@@ -92,7 +115,7 @@ class Copying:
             found = _found(held, attachments)
             if found and not _was_found_wrong(task.known):
                 return _there(task, document, found, held)
-            if not found and (self._home.accepts_mismatch or not ref.namespace.naming.immutable):
+            if (not found or _was_found_wrong(task.known)) and (self._home.accepts_mismatch or not ref.namespace.naming.immutable):
                 reason = f"expected the document's bytes in the store, which has {held.length} others"
                 return Outcome(task.key, FAILED, _revision(document), reason=reason)
         return self._fetched(ref, document, is_wrong=held is not None)
@@ -125,22 +148,20 @@ class Copying:
                 stored = self._home.store.put(self._home.key(ref.name), target, facts)
         else:
             stored = self._originals.settle(ref, target, facts)
-        try:
-            if self._source.document(ref.name) is not None:
-                return replace(outcome, state=COPIED if stored else THERE)
-            raise Gone(ref)
-        except Gone:
-            if stored:  # by us, after whoever deleted the document deleted what the store had
-                self._removal.delete(ref)
-            return Outcome(ref.name, GONE, reason="deleted while it was copied")
+        with suppress(StoreUnavailable, Busy):  # then the feed of changes tells, and what stands in the journal is that it is ours
+            if not self._crew.patiently(partial(self._source.has, ref.name)):
+                if stored:  # by us, after whoever deleted the document deleted what the store had
+                    self._crew.patiently(partial(self._removal.delete, ref))
+                return Outcome(ref.name, GONE, reason="deleted while it was copied")
+        return replace(outcome, state=COPIED if stored else THERE)
 
-    def _gone(self, task: Task) -> Outcome:
+    def _gone(self, task: Task, reason: str = "") -> Outcome:
         """What we had copied must not outlive its document; what somebody else put is somebody else's."""
         known = task.known
-        if known and known.state == COPIED:
+        if known and known.is_ours and not self._source.has(task.key):
             self._removal.delete(self._home.namespace.ref(task.key))
             return replace(known, state=GONE, reason="deleted after it was copied")
-        return Outcome(task.key, GONE)
+        return Outcome(task.key, GONE, reason=reason)
 
 
 def _was_found_wrong(known: Outcome | None) -> bool:
@@ -151,7 +172,9 @@ def _was_found_wrong(known: Outcome | None) -> bool:
 def _emptied(task: Task, document: Document) -> Outcome:
     """Of what we know to be in the store the attachment was removed; then the revision that had it is worth keeping."""
     known = task.known
-    return replace(known, state=REMOVED) if known and known.state in IN_STORE else Outcome(task.key, EMPTY, _revision(document))
+    if known and known.state in IN_STORE:
+        return replace(known, state=REMOVED)
+    return known if known and known.state == FAILED and known.attachment else Outcome(task.key, EMPTY, _revision(document))
 
 
 def _found(held: Facts, attachments: Iterable[Attachment]) -> Attachment | None:
@@ -164,7 +187,8 @@ def _there(task: Task, document: Document, found: Attachment, held: Facts) -> Ou
     """What was known of the same bytes is still true."""
     known, md5 = task.known, found.md5.hex() or held.md5
     if known and known.state in IN_STORE and (known.md5, known.length) == (md5, found.length):
-        return replace(known, revision=_revision(document), attachment=found.name, reason="")
+        state = COPIED if known.state == COPIED else THERE
+        return replace(known, state=state, revision=_revision(document), attachment=found.name, reason="")
     return Outcome(task.key, THERE, _revision(document), found.length, "", md5, "", found.name)
 
 

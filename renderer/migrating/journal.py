@@ -29,7 +29,7 @@ _COLUMNS = tuple(field.name for field in fields(Outcome) if field.compare)
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS documents (
         key TEXT PRIMARY KEY, state TEXT NOT NULL, revision TEXT NOT NULL, length INTEGER NOT NULL, sha1 TEXT NOT NULL, md5 TEXT NOT NULL,
-        content_type TEXT NOT NULL, attachment TEXT NOT NULL, reason TEXT NOT NULL,
+        content_type TEXT NOT NULL, attachment TEXT NOT NULL, reason TEXT NOT NULL, is_ours INTEGER NOT NULL,
         verified_at REAL NOT NULL DEFAULT 0, verified_revision TEXT NOT NULL DEFAULT '', at REAL NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS by_failure ON documents (key) WHERE state = 'failed';
@@ -93,9 +93,11 @@ class Journal:
             found |= {outcome.key: outcome for outcome in self._rows(f"WHERE key IN ({', '.join('?' * len(some))})", *some)}
         return found | {key: self._unwritten[key][0] for key in wanted if key in self._unwritten}
 
-    def failures(self) -> Iterator[Outcome]:
-        """Each that failed when it was last looked at, in the order of keys; rows may be written meanwhile."""
-        return self._walk("state = ?", FAILED)
+    def failures(self, *others: str) -> Iterator[Outcome]:
+        """Each that failed when it was last looked at, or is in one of these other states, in the order of keys; rows may be written
+        meanwhile.
+        """
+        return self._walk(f"state IN ({', '.join('?' * (1 + len(others)))})", FAILED, *others)
 
     def verified(self) -> Iterator[Verified]:
         """Each whose original is in the store, as was seen when the row was last verified."""

@@ -85,7 +85,7 @@ class Proving:
         if outcome.state in IN_STORE:
             self.proof.bytes += outcome.length
             self._hasher.update(f"{outcome.key} {outcome.sha1} {outcome.length}\n".encode())
-        if outcome.state not in (EMPTY, MARKED, GONE):  # of those the journal knows as much already
+        if outcome.state not in (EMPTY, MARKED, GONE) and not outcome.is_down:  # of those the journal knows as much already
             self._journal.note(outcome, is_verified=outcome.state in IN_STORE)
 
     def _tasks(self) -> Iterator[Task]:

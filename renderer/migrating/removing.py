@@ -13,7 +13,7 @@ from typing import Any
 
 from renderer.errors import Gone, RendererError
 from renderer.homes import Home
-from renderer.migrating import FAILED, GONE, REMOVED, Outcome
+from renderer.migrating import FAILED, GONE, REMOVED, THERE, Outcome
 from renderer.migrating.copying import is_down
 from renderer.migrating.crew import Crew
 from renderer.migrating.journal import Journal, Verified
@@ -38,7 +38,7 @@ class Removing:
         self.halt = Halt()
 
     def outcomes(self) -> Iterator[Outcome]:
-        """REMOVED, GONE for a document that is not there any more, or FAILED with what is in the way."""
+        """REMOVED; THERE where nothing is attached; GONE for a document that is not there any more; FAILED with what is in the way."""
         in_a_row = 0
         for verified, outcome in self._crew.each(self._verified(), self._remove):
             if self.halt.reason:
@@ -82,8 +82,13 @@ class Removing:
             if not document.get("_attachments"):
                 return replace(ours, state=REMOVED)  # by a run that was killed before it could note it
             return self._refused(ours, "another revision")
+        attachments = document.get("_attachments") or {}
+        if not attachments:
+            return replace(ours, state=THERE)  # there is nothing to remove
+        if len(attachments) > 1 or document.get("_conflicts"):
+            return self._refused(ours, "several attachments, of which only one is in the store")
         held = self._home.store.facts(self._home.key(ours.key))
-        if held is None or held.length != ours.length:
+        if held is None or held.length != ours.length or (held.md5 and ours.md5 and held.md5 != ours.md5):
             return self._refused(ours, "a store that does not have it any more")
         if not self._source.couch.put(without_attachments(document, ours)):
             return self._refused(ours, "a change at this moment")

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from renderer.errors import BadRequest, Gone, RendererError
 from renderer.homes import Home
-from renderer.migrating import EMPTY, FAILED, GONE, IN_STORE, MARKED, MISMATCH, ODD, REMOVED, THERE, Outcome, Task, is_empty
+from renderer.migrating import COPIED, EMPTY, FAILED, GONE, IN_STORE, MARKED, MISMATCH, ODD, REMOVED, THERE, Outcome, Task, is_empty
 from renderer.migrating.copying import is_down, outcome_of, sha1_of
 from renderer.migrating.crew import Crew
 from renderer.originals import Originals
@@ -55,7 +55,8 @@ class Verifying:
         if not task.key:
             return None
         try:
-            return self._crew.patiently(lambda: self._attempt(task))
+            outcome = self._crew.patiently(lambda: self._attempt(task))
+            return replace(outcome, is_ours=task.known is not None and task.known.is_ours)
         except (RendererError, OSError) as error:
             return Outcome(task.key, FAILED, reason=str(error), is_down=is_down(error))
 
@@ -79,11 +80,11 @@ class Verifying:
     def _removed(self, ref: Ref, document: Document, known: Outcome | None) -> Outcome:
         """A document without an attachment may say what the store must have (decision 25); what we removed ourselves must be there."""
         revision, length = str(document["_rev"]), document.get("length")
-        ours = known if known and known.state == REMOVED else None
+        ours = known if known and (known.state in IN_STORE or (known.state == FAILED and known.attachment)) else None
         if ours is None and not isinstance(length, int):
             return Outcome(ref.name, EMPTY, revision)
         held = self._home.store.facts(self._home.key(ref.name))
-        wanted = ours or Outcome(ref.name, THERE, revision, int(length or 0), self._promised_sha1(ref))
+        wanted = replace(ours, state=REMOVED) if ours else Outcome(ref.name, THERE, revision, int(length or 0), self._promised_sha1(ref))
         return self._judged(ref, wanted, held, "")
 
     def _compared(self, ref: Ref, document: Document, known: Outcome | None) -> Outcome:
@@ -94,9 +95,9 @@ class Verifying:
         if ours is None or self._deep:
             got = self._read_source(ref, document)
             if got is None:
-                return Outcome(ref.name, EMPTY, str(document["_rev"]))
-            ours = replace(got, state=known.state if known and known.state in IN_STORE else THERE)
-        outcome = self._judged(ref, ours, held, told.md5.hex() if told else ours.md5)
+                return self._removed(ref, document, known)
+            ours = replace(got, state=COPIED if known and known.state == COPIED else THERE)
+        outcome = self._judged(ref, ours, held, ours.md5)
         return replace(outcome, revision=str(document["_rev"]))
 
     def _judged(self, ref: Ref, ours: Outcome, held: Facts | None, md5: str) -> Outcome:
@@ -140,7 +141,7 @@ class Verifying:
         def read(path: Path) -> _Bytes:
             facts = self._home.store.get(self._home.key(ref.name), path, self._max_bytes)
             if facts is None:
-                raise Gone(ref)
+                return _Bytes(0, "none", "")
             return _Bytes(facts.length, sha1_of(path), type_of(path))
 
         return self._scratched(read)

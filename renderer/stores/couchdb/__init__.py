@@ -139,6 +139,13 @@ class CouchSource:
             raise StoreUnavailable(self.name, f"expected {shown(key)} in {self.couch.title} or its absence, got {shown(why)}")
         return document
 
+    def has(self, key: str) -> bool:
+        """Whether there is a document, marked deleted or not."""
+        document, why = self.couch.look(checked(key))
+        if document is None and why not in (MISSING, DELETED):
+            raise StoreUnavailable(self.name, f"expected {shown(key)} in {self.couch.title} or its absence, got {shown(why)}")
+        return document is not None
+
     def position(self) -> str:
         """Where the feed of changes is now, for `changes`."""
         return _position(self.couch.info()["update_seq"])
@@ -218,7 +225,9 @@ class CouchSource:
                 raise _Changed
             while length <= attachment.length and (block := body.read(_BLOCK_BYTES)):
                 length += len(block)
+                began = time.monotonic()
                 sink(block)
+                deadline += time.monotonic() - began  # a rate that is kept is no fault of the server's
                 digest.update(block)
                 if time.monotonic() > deadline:
                     raise StoreSlow(self.name, f"expected all of {what} in {self._body_seconds:g} s, got {length} bytes")
