@@ -1,6 +1,7 @@
 """`python -m bench` measures what needs no peer from elsewhere; `python -m bench hits|importing|pictures …` measures some.
 
-The sections of the other parts are left as they are.
+The sections of the other parts are left as they are. `python -m bench policies --log FILE` is for an access log of one's own: what comes
+out is shown and not kept.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import hits, importing, machine, memory, migrating, misses, pixels, purging, servers, tags
+from bench import hits, importing, machine, memory, migrating, misses, pixels, policies, purging, servers, tags
 from bench.report import Results, Section
 
 # The programs that a part needs, and the part.
@@ -21,6 +22,7 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Path], Section]]] = {
     "memory": (("nginx",), memory.measure),
     "importing": ((), importing.measure),
     "migrating": (("node", "npm"), migrating.measure),
+    "policies": ((), policies.measure),
     "purging": ((), purging.measure),
     "tags": ((), tags.measure),
     "pictures": (("node", "npm"), pixels.measure),
@@ -31,6 +33,9 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def main(arguments: list[str]) -> int:
+    if arguments[:2] == ["policies", "--log"] and len(arguments) == 3:
+        print(policies.measure_log(Path(arguments[2])).spell())
+        return 0
     wanted = arguments or list(USUAL)
     if unknown := [name for name in wanted if name not in PARTS]:
         print(f"bench: expected {', '.join(PARTS)} for a part, got {unknown[0]}", file=sys.stderr)

@@ -5,6 +5,7 @@
     <root>/trash/      what was forgotten and awaits unlinking
     <root>/tombstones/ when an original was last forgotten
     <root>/claims      one file, locked in places
+    <root>/prune/      what the pruner remembers
 
 Writers never touch a final name: they rename. Publishing does not fsync: a lost rendition is a miss.
 """
@@ -20,7 +21,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from renderer import locks
+from renderer import locks, memo
 from renderer.errors import Busy, NoSpace
 from renderer.placing import is_left, own_name, place
 from renderer.rendition import Alias, Ref, Rendition
@@ -34,17 +35,18 @@ class Cache:
     """The tree below `root` for one generation. Safe for many threads and processes; all of them agree through the file system."""
 
     def __init__(self, root: Path, generation: str) -> None:
-        self.root = root
+        self.root, self.generation = root, generation
         self.served = root / "files"
         self.files = self.served / generation
         self._tmp, self._trash, self._tombstones = root / "tmp", root / "trash", root / "tombstones"
-        self._claims = root / "claims"
+        self._claims, self.pruning = root / "claims", root / "prune"
 
     def prepare(self) -> None:
         """Make the directories, and sweep away what dead processes of ours left in `tmp/` and `trash/` (R24)."""
-        for directory in (self.files, self._tmp, self._trash, self._tombstones):
+        for directory in (self.files, self._tmp, self._trash, self._tombstones, self.pruning):
             directory.mkdir(parents=True, exist_ok=True)
-        self._claims.touch()
+        for locked in (self._claims, self.pruning / "lock"):  # on a full disk it would be too late
+            locked.touch()
         for left in (*self._tmp.iterdir(), *self._trash.iterdir()):
             if is_left(left.name):
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
@@ -79,17 +81,22 @@ class Cache:
             return None
         return stat.st_ino, stat.st_mtime_ns
 
-    def publish(self, rendition: Rendition, made: Path, extension: str, own_time: int, mark: Mark) -> Path:
+    def publish(
+        self, rendition: Rendition, made: Path, extension: str, own_time: int, mark: Mark, cost: float = 0
+    ) -> Path:  # fmt: skip
         """Rename `made` to where nginx finds it, with the original's own time as mtime, so that its ETag is the same on every machine.
 
-        Busy when the original was forgotten since `mark`, NoSpace when the disk is full; `made` is gone either way.
+        `cost`: what it took to make, in milliseconds; the file remembers. Busy when the original was forgotten since `mark`, NoSpace when
+        the disk is full; `made` is gone either way.
         """
         try:
             with _disk_full_is_no_space():
-                if made.stat().st_size == 0:
+                length = made.stat().st_size
+                if length == 0:
                     raise Busy(f"nothing was rendered of {rendition}")
                 # One second back: a coarse kernel clock may otherwise show the new file as visited (atime > ctime).
-                os.utime(made, (time.time() - 1, own_time))
+                kept = memo.spell(memo.Memo(cost), length)
+                os.utime(made, ns=(time.time_ns() - 1_000_000_000, own_time * 1_000_000_000 + kept))
                 made.chmod(0o644)
                 with locks.held(self._claims, _offset("publish", rendition.ref)):
                     if self.mark(rendition.ref) != mark:

@@ -20,11 +20,14 @@ from renderer.rendition import Ref, Rendition
 
 @dataclass(eq=False)
 class Order:
-    """One rendition wished for, and what became of it. `milliseconds`: what each stage took, filled in by its maker."""
+    """One rendition wished for, and what became of it. `milliseconds`: what each stage took, filled in by its maker; `was_crowded`: the
+    disk was full when it was made the first time.
+    """
 
     rendition: Rendition
     made: Future[Path] = field(default_factory=Future)
     milliseconds: dict[str, float] = field(default_factory=dict)
+    was_crowded: bool = False
 
 
 class Desk:

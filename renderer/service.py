@@ -9,8 +9,8 @@ from __future__ import annotations
 import concurrent.futures
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from renderer.cache import Cache, Mark
 from renderer.catalog import Entry
 from renderer.describing import Describing
 from renderer.desk import Desk, Order
-from renderer.errors import BrokenOriginal, Busy, RendererError, RenderKilled, StoreUnavailable
+from renderer.errors import BrokenOriginal, Busy, NoSpace, RendererError, RenderKilled, StoreUnavailable
 from renderer.limits import Limits
 from renderer.messages import Show
 from renderer.originals import Local, Originals
@@ -34,6 +34,7 @@ from renderer.workers import Workers
 log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 8  # orders that one call of a render process makes; more would keep the first of them waiting for the last
+RELIEF_SECONDS = 5.0  # that a maker waits for room on a full disk, out of the patience of who waits for it
 SIGKILL = 9
 
 
@@ -55,47 +56,79 @@ class Produced:
 
 
 class Service:
-    """`keys`: signing keys; none means that no signature is needed."""
+    """`keys`: signing keys; none means that no signature is needed. `relieve`: makes room on a full disk within so many seconds."""
 
     def __init__(
         self, cache: Cache, originals: Originals, describing: Describing, workers: Workers, quarantine: Quarantine, limits: Limits,
         keys: Sequence[bytes] = (), bounds: Bounds = Bounds(),  # frozen
+        relieve: Callable[[float], object] = bool,
     ) -> None:  # fmt: skip
         self._cache, self._originals, self._describing, self._workers, self._quarantine = cache, originals, describing, workers, quarantine
-        self._limits, self._keys, self._bounds = limits, tuple(keys), bounds
+        self._limits, self._keys, self._bounds, self._relieve = limits, tuple(keys), bounds, relieve
         self._desk = Desk(bounds.waiting, bounds.waiting_per_original)
         # A hanging store outlives the requests that waited for it: twice as many makers as waiters before new originals queue.
         self._makers = Threads("maker", 2 * bounds.waiting, bounds.waiting)
 
     def produce(self, show: Show) -> Produced:
         """The rendition's file, published under its alias too. Raises a RendererError that says what is the matter."""
-        rendition = show.rendition
-        self._limits.judge(rendition)
-        signing.check(self._keys, rendition.ref, show.wish, show.signature)
-        path = self._cache.find(rendition)
-        produced = Produced(path) if path else self._make(rendition)
-        if show.alias:
-            self._cache.link(rendition.ref, produced.path, show.alias)
-        return produced
+        found = self._found(show)
+        if found:
+            return found
+        with self._ordered([show]) as (awaited,):
+            return awaited()
+
+    def produce_all(self, shows: Sequence[Show]) -> list[Produced | Exception]:
+        """What became of each, all of one original and ordered before any is begun: one seat, one fetch and few decodes serve them."""
+        outcomes = {show: _caught(partial(self._found, show)) for show in shows}
+        missing = [show for show, outcome in outcomes.items() if outcome is None]
+        try:
+            with self._ordered(missing) as awaited:
+                outcomes |= {show: _caught(wait) for show, wait in zip(missing, awaited, strict=True)}
+        except Busy as busy:
+            outcomes |= dict.fromkeys(missing, busy)
+        return [outcome for show in shows if (outcome := outcomes[show])]
 
     def load(self) -> dict[str, int]:
         return self._desk.load()
 
-    def _make(self, rendition: Rendition) -> Produced:
-        ref, began = rendition.ref, time.monotonic()
+    def _found(self, show: Show) -> Produced | None:
+        """None when it may be made, and has to be."""
+        rendition = show.rendition
+        self._limits.judge(rendition)
+        signing.check(self._keys, rendition.ref, show.wish, show.signature)
+        path = self._cache.find(rendition)
+        if path:
+            return self._linked(show, Produced(path))
         if rendition.recipe != Untouched(scrubbed=False):  # the bytes as they are can be had of a broken original too
-            self._quarantine.check(ref, rendition.recipe.spell())
+            self._quarantine.check(rendition.ref, rendition.recipe.spell())
+        return None
+
+    def _linked(self, show: Show, produced: Produced) -> Produced:
+        if show.alias:
+            self._cache.link(show.rendition.ref, produced.path, show.alias)
+        return produced
+
+    @contextmanager
+    def _ordered(self, shows: Sequence[Show]) -> Iterator[list[Callable[[], Produced]]]:
+        """What waits for each; all are of one original."""
+        if not shows:
+            yield []
+            return
+        ref, began = shows[0].rendition.ref, time.monotonic()
         with self._desk.seat(ref, far=not self._originals.is_near(ref)):
-            order, is_ours, needs_maker = self._desk.place(rendition)
-            if needs_maker and not self._makers.add(partial(self._run_maker, ref)):
+            placed = [(show, *self._desk.place(show.rendition)) for show in shows]
+            if any(needs_maker for *_, needs_maker in placed) and not self._makers.add(partial(self._run_maker, ref)):
                 self._desk.give_up(ref, Busy("every maker is at work"))
-            try:
-                path = order.made.result(timeout=self._bounds.wait_seconds)
-            except concurrent.futures.TimeoutError as error:
-                raise Busy(f"{rendition} takes longer than {self._bounds.wait_seconds:g} s", retry_after=5) from error
+            yield [partial(self._awaited, show, order, is_ours, began) for show, order, is_ours, _ in placed]
+
+    def _awaited(self, show: Show, order: Order, is_ours: bool, began: float) -> Produced:
+        try:
+            path = order.made.result(timeout=self._bounds.wait_seconds)
+        except concurrent.futures.TimeoutError as error:
+            raise Busy(f"{order.rendition} takes longer than {self._bounds.wait_seconds:g} s", retry_after=5) from error
         spent = dict(order.milliseconds) if is_ours else {}  # who joined an order only waited
         spent["wait"] = max(0.0, (time.monotonic() - began) * 1000 - sum(spent.values()))
-        return Produced(path, spent)
+        return self._linked(show, Produced(path, spent))
 
     def _run_maker(self, ref: Ref) -> None:
         """Make what is ordered of `ref` until nothing is. After a purge all begins anew: the bytes may be others now."""
@@ -167,9 +200,27 @@ class Service:
             raise Busy("the original went away meanwhile") from error
         except OSError as error:
             raise StoreUnavailable(self._originals.homes[ref.namespace.name].store.name, f"{error.strerror}: {original.path}") from error
+        crowded: list[Order] = []
         for (order, job), outcome in zip(jobs.items(), results, strict=False):
-            self._desk.settle(order, self._published(order, job, outcome, original, mark))
+            published = self._published(order, job, outcome, original, mark)
+            if isinstance(published, NoSpace) and not order.was_crowded:
+                crowded.append(order)
+            else:
+                self._desk.settle(order, published)
+        self._make_room(ref, crowded)
         self._desk.put_back(ref, list(jobs)[len(results) :])
+
+    def _make_room(self, ref: Ref, orders: Sequence[Order]) -> None:
+        """The disk is full: have something evicted, and make these once more; they fail where that does not help."""
+        if not orders:
+            return
+        began = time.monotonic()
+        log.warning("the disk under the cache is full: asking the pruner for room")
+        is_freed = self._relieve(RELIEF_SECONDS)
+        log.warning("the pruner %s in %.1f s", "made room" if is_freed else "could make no room", time.monotonic() - began)
+        for order in orders:
+            order.was_crowded = True
+        self._desk.put_back(ref, orders)
 
     def _published(self, order: Order, job: Job, outcome: Made | RendererError, original: Local, mark: Mark) -> Path | Exception:
         rendition = order.rendition
@@ -180,7 +231,8 @@ class Service:
                 return outcome
             order.milliseconds.update(outcome.milliseconds)
             began = time.monotonic()
-            path = self._cache.publish(rendition, job.target, outcome.extension, original.time, mark)
+            cost = sum(order.milliseconds.values())
+            path = self._cache.publish(rendition, job.target, outcome.extension, original.time, mark, cost)
             order.milliseconds["publish"] = (time.monotonic() - began) * 1000
         except Exception as error:
             if not isinstance(error, RendererError):
@@ -227,6 +279,13 @@ class Service:
             self._quarantine.clear(rendition.ref, rendition.recipe.spell())
         except OSError:
             log.exception("records of %s stay", rendition)
+
+
+def _caught(attempt: Callable[[], Produced | None]) -> Produced | Exception | None:
+    try:
+        return attempt()
+    except Exception as error:
+        return error
 
 
 def _is_shown(order: Order) -> bool:

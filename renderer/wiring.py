@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,9 @@ from renderer.ingest import Ingest
 from renderer.legacy import Legacy
 from renderer.originals import Home, Originals
 from renderer.picture import codecs
+from renderer.pruning.bounds import Bounds as PruneBounds
+from renderer.pruning.pruner import Pruner
+from renderer.pruning.pruner import Wishes as PruneWishes
 from renderer.quarantine import Quarantine
 from renderer.removal import Removal
 from renderer.service import Bounds, Service
@@ -70,6 +74,11 @@ class Wiring:
         return homes
 
     @property
+    def copies(self) -> Path:
+        """The directory of the local copies of originals."""
+        return Path(self.config.cache.root) / "originals"
+
+    @property
     def is_moving(self) -> bool:
         """Whether legacy sources are still being emptied."""
         return any(space.legacy for space in self.config.namespaces.values())
@@ -77,8 +86,7 @@ class Wiring:
     @cached_property
     def originals(self) -> Originals:
         legacy = Legacy(self.debts, self.quarantine) if self.is_moving else None
-        copies = Path(self.config.cache.root) / "originals"
-        originals = Originals(self.homes, copies, self.config.limits_built(), self.deletions, legacy)
+        originals = Originals(self.homes, self.copies, self.config.limits_built(), self.deletions, legacy)
         originals.sweep()
         return originals
 
@@ -109,13 +117,34 @@ class Wiring:
         return Quarantine(Path(self.config.cache.root) / "quarantine", codecs.versions() | self.config.engine().reads_as())
 
     @cached_property
+    def pruner(self) -> Pruner:
+        return self.pruner_within({})
+
+    def pruner_within(self, changes: Mapping[str, Any], show: Callable[[int], object] = int) -> Pruner:
+        """`changes`: other values for keys of `cache`, as a command's options say; `show`: is told how many files were seen."""
+        chosen = self.config.cache.model_copy(update=dict(changes))
+        spaces = self.config.namespaces
+        bounds = PruneBounds(
+            chosen.max_bytes, chosen.max_inodes, chosen.min_free, chosen.min_free_inodes, chosen.low_water / 100, chosen.min_age,
+            chosen.max_age, {name: space.quota for name, space in spaces.items() if space.quota is not None},
+            {name: space.max_age for name, space in spaces.items() if space.max_age is not None},
+        )  # fmt: skip
+        budgets = {name: space.local_copy for name, space in spaces.items() if space.local_copy is not None}
+        log = Path(self.config.nginx.logs) / "access.log"
+        wishes = PruneWishes(bounds, chosen.policy, chosen.recency, log, budgets)
+        return Pruner(self.cache, self.config.namespaces_built(), self.homes, self.copies, wishes, show=show)
+
+    def _relieve(self, seconds: float) -> bool:
+        return self.pruner.relieve(seconds)
+
+    @cached_property
     def service(self) -> Service:
         serve = self.config.serve
         bounds = Bounds(serve.waiting, serve.waiting_per_original, serve.wait_seconds)
         keys = self.config.signing_keys()
         describing = Describing(self.catalog, self.workers)
         limits = self.config.limits_built()
-        return Service(self.cache, self.originals, describing, self.workers, self.quarantine, limits, keys, bounds)
+        return Service(self.cache, self.originals, describing, self.workers, self.quarantine, limits, keys, bounds, self._relieve)
 
     @cached_property
     def ingest(self) -> Ingest:

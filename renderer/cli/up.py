@@ -1,4 +1,4 @@
-"""Run nginx and the renderer together, in the foreground, until Ctrl-C.
+"""Run nginx, the renderer and the pruner together, in the foreground, until Ctrl-C.
 
 Images are served on port N (default 8080), the service pages on N+1, the admin pages on N+2.
 """
@@ -22,7 +22,7 @@ from renderer.cli.importing import links_of
 from renderer.config import Config
 from renderer.errors import ConfigError, RendererError
 from renderer.web import nginx, serve
-from renderer.web.supervisor import Child, find_program, renderer_command, supervise
+from renderer.web.supervisor import Child, find_program, pruner_command, renderer_command, supervise
 from renderer.wiring import Wiring
 
 SHOWN = 4  # pictures in the table of URLs
@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
             "nginx", [program, "-c", str(conf), "-e", str(Path(config.nginx.logs) / "error.log")],
             signal.SIGQUIT, lambda: _listens(config.hosts.images.listen), os.environ,
         ),
+        Child("pruner", pruner_command(_options(arguments, with_port=False)), signal.SIGTERM, lambda: True, os.environ),
     ]  # fmt: skip
     return supervise(children, config.serve.drain_seconds, lambda: _announce(config))
 
@@ -105,8 +106,8 @@ def _address(listen: str) -> tuple[str, int]:
     return "0.0.0.0" if host == "*" else host.strip("[]"), int(number)  # noqa: S104  # nginx's word for everywhere
 
 
-def _options(arguments: argparse.Namespace) -> list[str]:
-    given = {"--config": arguments.config, "--root": arguments.root, "--port": arguments.port}
+def _options(arguments: argparse.Namespace, with_port: bool = True) -> list[str]:
+    given = {"--config": arguments.config, "--root": arguments.root, "--port": arguments.port if with_port else None}
     return [word for option, value in given.items() if value for word in (option, str(value))]
 
 

@@ -33,7 +33,7 @@ LEAST_KEY_BYTES = 16
 
 def disagreements(config: Config) -> list[ConfigError]:
     """Everything wrong between the keys of `config`, each with its path and cure."""
-    checks = (_namespaces, _legacy, _places, _sizes, _rendering, _hosts, _waiting, _keys)
+    checks = (_namespaces, _copies, _legacy, _places, _sizes, _rendering, _hosts, _waiting, _keys)
     return [problem for check in checks for problem in check(config)]
 
 
@@ -94,6 +94,15 @@ def _strangers(config: Config, name: str, source: str, key: str) -> Iterator[Con
         if not other.prefix or space.naming == "path":
             problem = f"expected a source that no other namespace has for its store, but {other_name} keeps originals there"
             yield ConfigError(key, problem, "give its store another place, or that namespace a prefix")
+
+
+def _copies(config: Config) -> Iterator[ConfigError]:
+    """What is pruned must have another home: a store on this disk is its own local copy."""
+    for name, space in config.namespaces.items():
+        store = config.stores.get(space.store)
+        if space.local_copy is not None and isinstance(store, FileSettings):
+            problem = f"expected a store that is far for a budget of local copies, got {shown(space.store)}, which is on this disk"
+            yield ConfigError(f"namespaces.{name}.local_copy", problem, "leave it out: nothing is copied there, and nothing pruned")
 
 
 def _places(config: Config) -> Iterator[ConfigError]:

@@ -82,6 +82,8 @@ def _default(info: FieldInfo) -> str:
     value: Any = info.get_default(call_default_factory=True, validated_data={})
     if value is PydanticUndefined:
         return f"`{get_args(info.annotation)[0]}`" if get_origin(info.annotation) is Literal else "none, required"
+    if value is None:
+        return "off"
     if any(isinstance(mark, IsBytes) for mark in info.metadata):
         value = spell_bytes(value)
     if value in ("", Secret()) and not isinstance(value, Path):

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 
 from renderer.config.catalogs import CouchAccess, DatabaseName
 from renderer.config.sections import Section, Settings
-from renderer.config.values import Count, Placed, Seconds, Secret, SecretText, Url
+from renderer.config.values import BytesOrOff, Count, Placed, Seconds, SecondsOrOff, Secret, SecretText, Url
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 
@@ -119,6 +119,13 @@ class NamespaceSettings(Section):
         default=False,
         description="Whether an original may have other bytes than its name says, for collections whose IDs were not made of the bytes. "
         "Nothing tells then what is damaged.",
+    )
+    quota: BytesOrOff = Field(default=None, description="Most bytes of this namespace's renditions on disk, or off.")
+    max_age: SecondsOrOff = Field(
+        default=None, description="Its renditions go so long after they were published (30d, 12h, seconds); off = cache.max_age."
+    )
+    local_copy: BytesOrOff = Field(
+        default=None, description="Most bytes of local copies of its originals, or off; the store has what is pruned of them."
     )
 
     def slowest_seconds(self, stores: Mapping[str, StoreSettings]) -> float:

@@ -9,11 +9,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from renderer.config.values import (
     Bytes,
+    BytesOrOff,
     Count,
     CountOrOff,
+    LargeCountOrOff,
     Listen,
     Placed,
     Seconds,
+    SecondsOrOff,
     Secret,
     SecretText,
     SocketPath,
@@ -52,6 +55,8 @@ def _is_section(annotation: Any) -> bool:
 
 
 class Cache(Section):
+    """Where renditions are, and what `onmiss prune` keeps them within. A bound that is off is none."""
+
     root: Placed = Field(default=Placed("cache"), description="Directory of the renditions. `files/` below it is what nginx serves.")
     generation: Count = Field(
         default=1,
@@ -59,6 +64,27 @@ class Cache(Section):
         le=999_999,
         description="Raise it when rendering itself changes, and reload nginx: all renditions are made anew, the old are the pruner's.",
     )
+    max_bytes: BytesOrOff = Field(default=None, description="Most bytes of renditions on disk (200GB), or off.")
+    max_inodes: LargeCountOrOff = Field(default=None, description="Most inodes of renditions and their directories, or off.")
+    min_free: BytesOrOff = Field(default=1_000_000_000, description="Least free bytes of the file system under the cache, or off.")
+    min_free_inodes: LargeCountOrOff = Field(default=10_000, description="Least free inodes of that file system, or off.")
+    low_water: Count = Field(
+        default=95, ge=10, le=99, description="When a bound is passed, the cache is brought to so many percent of it, and left alone then."
+    )
+    min_age: Seconds = Field(default=60, description="A rendition that was published less than so many seconds ago is never evicted.")
+    max_age: SecondsOrOff = Field(
+        default=None, description="A rendition goes so long after it was published (30d, 12h, seconds), used or not; or off."
+    )
+    policy: Literal["value", "lru", "age"] = Field(
+        default="value",
+        description="Who goes first: what saves least time for its bytes, by use, cost and size; what was not used for longest; the old.",
+    )
+    recency: Literal["auto", "visited", "log", "age"] = Field(
+        default="auto",
+        description="How uses are known: visited, by the access times that a relatime mount keeps; log, by nginx's access log; age, not at "
+        "all; auto, the first of these that works here.",
+    )
+    prune_seconds: Seconds = Field(default=60, description="How often the resident pruner looks (`onmiss prune --watch`), in seconds.")
 
 
 class LimitsSection(Section):

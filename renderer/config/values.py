@@ -67,9 +67,27 @@ def _off(value: object) -> object:
     return None if value is False or value == "off" else _no_truth(value)
 
 
+def _off_or_bytes(value: Any) -> Any:
+    kept = _off(value)
+    return kept if kept is None else parse_bytes(kept)
+
+
+_SPANS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}  # seconds
+
+
+def _off_or_seconds(value: Any) -> Any:
+    """Seconds, or a text like `30d`."""
+    kept = _no_truth(_off(value))
+    found = re.fullmatch(r"([0-9]{1,9}) ?([smhd])", kept) if isinstance(kept, str) else None
+    return int(found[1]) * _SPANS[found[2]] if found else kept
+
+
 Count = Annotated[int, BeforeValidator(_no_truth)]
 Seconds = Annotated[float, BeforeValidator(_no_truth), Field(gt=0, le=86_400)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(ge=1), IsBytes()]
+LargeCountOrOff = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_off)]
+BytesOrOff = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_off_or_bytes), IsBytes()]  # None = off
+SecondsOrOff = Annotated[Annotated[float, Field(gt=0, le=3e9)] | None, BeforeValidator(_off_or_seconds)]
 CountOrOff = Annotated[Annotated[int, Field(ge=1, le=1_000_000)] | None, BeforeValidator(_off)]  # None = off
 
 

@@ -150,3 +150,8 @@ def find_program(name: str) -> str | None:
 def renderer_command(options: Sequence[str]) -> list[str]:
     """How the renderer is started: by the interpreter that runs us."""
     return [sys.executable, "-m", "renderer", "serve", *options]
+
+
+def pruner_command(options: Sequence[str]) -> list[str]:
+    """How the resident pruner is started."""
+    return [sys.executable, "-m", "renderer", "prune", "--watch", *options]

@@ -12,8 +12,8 @@ ORDER = """
     errors formats fields box ops recipe rendition limits signing messages markup dialects
     picture walls workers
     metrics threads locks placing couch stores catalog deletions debts quarantine absences rests homes legacy originals settling
-    fetching cache desk
-    describing service ingest removal importing migrating pruning jobs browser
+    fetching memo cache desk
+    describing service ingest removal importing migrating prerendering pruning jobs browser
     config web wiring
     client cli __main__
 """.split()
