@@ -1,6 +1,7 @@
 """Keeps the cache within its bounds: `scripts/prune_cache.py --root /srv/onmiss --max-bytes 200GB`.
 
-The same as `onmiss prune`, for a checkout. Runs with the Python of the checkout's `.venv` where the one that was called lacks the libraries.
+The same as `onmiss prune`, for a checkout. Runs with the Python of the checkout's `.venv` where the one that was called lacks the
+libraries.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def mistake(text: str, **environ: str) -> ConfigError:
         pytest.param("quality: {jpeg: 101}", "quality.jpeg: expected at most 100, got '101'", id="too much"),
         pytest.param("cache: {max_bytes: 0}", "cache.max_bytes: expected at least 1, got", id="no bytes"),
         pytest.param("cache: {max_age: 3 weeks}", "cache.max_age: expected a number", id="an age"),
-        pytest.param("namespaces: {p: {local_copy: 1GB}}", "expected a store that is far for a budget of local copies", id="copies at home"),
+        pytest.param("namespaces: {p: {local_copy: 1GB}}", "expected a store that is far for a budget", id="copies at home"),
         pytest.param("nginx: {miss_rate: 0}", "nginx.miss_rate: expected at least 1, got '0'", id="too little"),
         pytest.param("nginx: {worker_processes: x}", "expected a whole number or 'auto', got 'x'", id="one of two types"),
         pytest.param("limits: {max_original_bytes: 5 XB}", "expected a number of bytes like 64MB or 2GiB, got '5 XB'", id="a unit"),
