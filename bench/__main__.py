@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import hits, importing, machine, memory, migrating, misses, pixels, policies, purging, servers, tags
+from bench import hits, importing, machine, memory, migrating, misses, pixels, policies, purging, servers, sweeping, tags
 from bench.report import Results, Section
 
 # The programs that a part needs, and the part.
@@ -24,11 +24,12 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Path], Section]]] = {
     "migrating": (("node", "npm"), migrating.measure),
     "policies": ((), policies.measure),
     "purging": ((), purging.measure),
+    "sweeping": (("nginx", "wrk"), sweeping.measure),
     "tags": ((), tags.measure),
     "pictures": (("node", "npm"), pixels.measure),
     "servers": (("nginx", "node", "npm"), servers.measure),
 }
-USUAL = ("hits", "misses", "memory", "importing", "migrating", "purging", "tags")
+USUAL = ("hits", "misses", "memory", "importing", "migrating", "purging", "sweeping", "tags")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 

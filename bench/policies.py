@@ -83,7 +83,7 @@ def _section(cells: Sequence[Cell]) -> Section:
     return Section((
         "What the misses cost (milliseconds to make each file that was missed), as part of what they cost under exact LRU; geometric "
         f"means over caches of {', '.join(f'{size:.0%}' for size in SIZES)} of the bytes of all that is asked for. Ours are `value`, `lru, "
-        "by the bit` and `age`: the policies of `cache.prune`, which see a visited bit and are brought to 95% of the capacity whenever "
+        "by the bit` and `age`: the policies of `cache.policy`, which see a visited bit and are brought to 95% of the capacity whenever "
         "they exceed it. The others see every request and use all of it. The limit is a true lower bound, also for who knows the future; "
         "Belady's policy, which is blind for cost and size, has the most hits possible where all renditions are alike (`equal`).",
         _by_family(cells),

@@ -17,8 +17,8 @@ from renderer import memo
 from renderer.pruning.policy import EVICT, KEEP, MOST_CIRCLES, RANKS, Policy, threshold, used
 
 BLOCK = 4096
-LOW = 0.95  # of the capacity: the default of `cache.prune.low_water`
-MIN_AGE = 60.0  # seconds, the default of `cache.prune.min_age`
+LOW = 0.95  # of the capacity: the default of `cache.low_water`
+MIN_AGE = 60.0  # seconds, the default of `cache.min_age`
 SURVEY_SECONDS = 3600.0  # a survey is made this often at the least
 _NEVER = 1 << 60
 

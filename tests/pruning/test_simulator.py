@@ -52,9 +52,9 @@ def test_hits_are_as_counted_by_hand_with_room_for_three(cache: Callable[[Stage,
     assert cache(alike(letters(text)), 3 * BLOCK) == (hits, len(text) - hits)
 
 
-def test_gdsf_keeps_the_dear_and_the_small() -> None:
-    site = stage(letters("abcab"), sizes=(1, 1, 1, 1, 1, 1), costs=(500, 400, 10, 1, 1, 1))
-    assert simulator.gdsf(site, 2 * BLOCK).hits == 2
+def test_gdsf_keeps_what_cost_and_hits_together_make_dear() -> None:
+    site = stage(letters("aabca"), [1] * 6, [5, 8, 9, 1, 1, 1])
+    assert simulator.gdsf(site, 2 * BLOCK) == (2, 5 + 8 + 9)
 
 
 @given(requests, st.integers(1, 12))
