@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from renderer import memo
 from renderer.pruning.bounds import Bounds, Need
 from renderer.pruning.evicting import Evictor
-from renderer.pruning.policy import EVICT, KEEP, MOST_CIRCLES, RANKS, Policy, state_of, threshold, used
+from renderer.pruning.policy import EVERYTHING, EVICT, KEEP, MOST_CIRCLES, RANKS, Policy, state_of, threshold, used
 from renderer.pruning.tree import ALIAS, File, Leaf, Tree, files, renditions
 
 _SECOND = 1_000_000_000  # nanoseconds
@@ -219,7 +219,7 @@ class Sweep:
     def _pass(self, leaf: Leaf, mark: int, reason: str) -> None:
         going: list[str] = []
         for name, status in renditions(leaf.path) or [(file.names[0], file.status) for file in files(leaf.path)]:
-            decision = self._decide(status, mark)
+            decision = self._decide(f"{leaf.path}/{name}", status, mark)
             if decision == EVICT:
                 going.append(name)
             elif decision != KEEP:
@@ -227,16 +227,23 @@ class Sweep:
         if going:
             with self._evictor.alone(leaf) as is_alone:
                 for file in files(leaf.path) if is_alone else ():
-                    if file.names[0] in going and self._decide(file.status, mark) == EVICT:
+                    first = file.names[0]
+                    if first in going and self._decide(f"{leaf.path}/{first}", file.status, mark) == EVICT:
                         self._evictor.evict(leaf, file, reason)
             self._evictor.tidy(leaf)
 
-    def _decide(self, status: os.stat_result, mark: int) -> int:
+    def _decide(self, path: str, status: os.stat_result, mark: int) -> int:
         kept = status.st_mtime_ns % _SECOND if self._keeps_memos else 0
         is_visited = self._trusts_visits and status.st_atime_ns > status.st_ctime_ns
         state = state_of(kept)
         rank = self._policy.rank(state, _level(kept, status.st_size), status.st_blocks * 512, self._seconds(status))
-        return self._policy.step(is_visited, self._is_young(status), state, rank, mark)
+        return self._policy.step(is_visited, self._is_spared(path, status, mark), state, rank, mark)
+
+    def _is_spared(self, path: str, status: os.stat_result, mark: int) -> bool:
+        """Where nothing else is left to go, what was only read a moment ago is not young: its publication counts."""
+        if mark < EVERYTHING or not self._is_young(status):
+            return self._is_young(status)
+        return -_FUTURE < self._now - self._born(path, status) < self._bounds.min_age + _BACK
 
     def _write(self, path: str, status: os.stat_result, state: int) -> None:
         """The times as they are, which clears the visited bit, and the state with them."""

@@ -193,6 +193,18 @@ def test_what_is_young_stays_though_a_bound_is_passed(cache: Planted) -> None:
     assert summary.unmet == [f"expected max_bytes {BLOCK}, got {10 * BLOCK}"]
 
 
+def test_what_is_read_all_the_time_goes_too_where_nothing_else_is_left(cache: Planted) -> None:
+    """Of what was published long enough ago; a test cannot set that back, so the clock of the pruner is set forth."""
+    paths = [cache.plant(ref(number), uses=3, is_seen=True) for number in range(10)]
+    cache.clock = 100
+    for path in paths:
+        status = path.stat()
+        os.utime(path, ns=(int((time.time() + 100) * 1e9), status.st_mtime_ns))  # read at this moment, by that clock
+    summary = cache.prune(max_bytes=4 * BLOCK, low=0.99)
+    assert summary.unmet == []
+    assert len(cache.files()) == 3
+
+
 def test_an_original_that_somebody_is_at_work_on_is_left_alone(cache: Planted) -> None:
     claimed, free = cache.plant(ref(1)), cache.plant(ref(2))
     with cache.cache.claim(ref(1), 0):
