@@ -65,7 +65,7 @@ def measure(directory: Path) -> Section:
         Table(("jobs", "", "originals/s", "MB/s", "CPU, ms/original", "RSS, MB", "with render processes", "bound", ""), rows),
         f"The same command again, when all is done, with a journal of {RESUMED} documents (100,000 rows, list done):",
         Table(("", "seconds", "bound", ""), resumed),
-        f"A new journal, {DOCUMENTS} documents of which the store has every original (one HEAD each, no download):",
+        f"A new journal, {DOCUMENTS} documents of which the store has every original (one listing for 500 of them, no download):",
         Table(("jobs", "documents/s", "CPU, ms/document"), listed),
     ))  # fmt: skip
 

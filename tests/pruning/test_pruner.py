@@ -256,7 +256,7 @@ def test_a_dry_run_changes_nothing(cache: Planted) -> None:
 # what is wrong
 
 
-def test_files_of_no_bytes_and_files_that_were_cut_short_are_gone_after_a_pass(cache: Planted) -> None:
+def test_R24_files_of_no_bytes_and_files_that_were_cut_short_are_gone_after_a_pass(cache: Planted) -> None:
     good, empty, short, older = (cache.plant(ref(number)) for number in range(4))
     times = short.stat()
     empty.write_bytes(b"")
@@ -291,7 +291,7 @@ def test_old_generations_go_when_nobody_reads_them_any_more(cache: Planted) -> N
     assert not (cache.cache.served / "0-pillow").exists()
 
 
-def test_leftovers_of_dead_processes_and_expired_tombstones_go(cache: Planted) -> None:
+def test_R24_leftovers_of_dead_processes_and_expired_tombstones_go(cache: Planted) -> None:
     root = cache.cache.root
     mine = root / "tmp" / own_name()
     mine.write_bytes(b"in work")
