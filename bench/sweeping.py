@@ -15,10 +15,9 @@ import shutil
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +31,7 @@ EACH = 10  # renditions of an original
 LEAST_RATE, MOST_MEGABYTES, LEAST_HITS = 100_000, 60, 0.95
 HITS, HIT_BYTES = 2000, 20_000
 ROUNDS, SECONDS, CONNECTIONS = 10, 4, 32
-LUA = Path(__file__).with_name("walk_latency.lua")
+LUA, ENDLESS = Path(__file__).with_name("walk_latency.lua"), Path(__file__).with_name("sweep_on.py")
 
 
 @dataclass(frozen=True)
@@ -90,21 +89,25 @@ def _plant(site: Site, count: int) -> None:
             os.link(path, f"{folder}/~{50 * step}x{50 * step}.jpeg")
 
 
-def _command(site: Site, nice: int) -> list[str]:
+def _command(site: Site) -> list[str]:
     options = ["--config", str(site.root / "onmiss.yaml"), "--root", str(site.root)]
-    return [sys.executable, "-m", "renderer", "prune", "--json", "--quiet", "--nice", str(nice), *options]
+    return [sys.executable, "-m", "renderer", "prune", "--json", "--quiet", *options]
 
 
 def _sweep(site: Site) -> Swept:
-    said_in = site.root / "summary"
+    said_in, most = site.root / "summary", 0.0
+    before = machine.children_cpu_seconds()
     with said_in.open("wb") as said:
-        process = subprocess.Popen(_command(site, 0), stdout=said, env=_environ())
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+        process = subprocess.Popen(_command(site), stdout=said, env=_environ())
+    while process.poll() is None:
+        with suppress(OSError, ValueError):  # it has just ended
+            most = max(most, machine.megabytes(process.pid, "VmHWM"))
+        time.sleep(0.05)
     if process.returncode:
         raise RuntimeError(f"expected a sweep, got exit code {process.returncode}")
     summary = json.loads(said_in.read_text(encoding="utf-8"))
-    return Swept(summary["scanned"] / summary["seconds"], summary["scanned"] / (used.ru_utime + used.ru_stime), used.ru_maxrss * 1024 / 1e6)
+    spent = machine.children_cpu_seconds() - before
+    return Swept(summary["scanned"] / summary["seconds"], summary["scanned"] / spent, most)
 
 
 def _environ() -> dict[str, str]:
@@ -142,27 +145,16 @@ def _published(site: Site) -> Iterator[str]:
 
 @contextmanager
 def _sweeping(site: Site) -> Iterator[None]:
-    """Sweep after sweep, without a pause."""
-    ended = threading.Event()
-    process = [subprocess.Popen(_command(site, 19), stdout=subprocess.DEVNULL, env=_environ())]
-
-    def again() -> None:
-        while not ended.is_set():
-            process[0].wait()
-            if not ended.is_set():
-                process[0] = subprocess.Popen(_command(site, 19), stdout=subprocess.DEVNULL, env=_environ())
-
-    time.sleep(1)  # until it sweeps
-    thread = threading.Thread(target=again)
-    thread.start()
+    """Sweep after sweep, without a pause, in a session of its own, as cron, systemd and `onmiss up` start it."""
+    command = [sys.executable, str(ENDLESS), str(site.root / "onmiss.yaml"), str(site.root)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=_environ(), start_new_session=True)
     try:
+        if process.stdout is None or process.stdout.readline() != b"sweeping\n":
+            raise RuntimeError("expected a sweep to begin")
         yield
     finally:
-        ended.set()
-        process[0].kill()
-        thread.join()
-        process[0].kill()
-        process[0].wait()
+        process.kill()
+        process.communicate()
 
 
 @contextmanager

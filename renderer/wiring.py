@@ -120,8 +120,12 @@ class Wiring:
     def pruner(self) -> Pruner:
         return self.pruner_within({})
 
-    def pruner_within(self, changes: Mapping[str, Any], show: Callable[[int], object] = int) -> Pruner:
-        """`changes`: other values for keys of `cache`, as a command's options say; `show`: is told how many files were seen."""
+    def pruner_within(
+        self, changes: Mapping[str, Any], show: Callable[[int], object] = int, breathe: Callable[[], object] = bool
+    ) -> Pruner:  # fmt: skip
+        """`changes`: other values for keys of `cache`, as a command's options say; `show`: is told how many files were seen; `breathe`: is
+        called after every directory.
+        """
         chosen = self.config.cache.model_copy(update=dict(changes))
         spaces = self.config.namespaces
         bounds = PruneBounds(
@@ -132,7 +136,7 @@ class Wiring:
         budgets = {name: space.local_copy for name, space in spaces.items() if space.local_copy is not None}
         log = Path(self.config.nginx.logs) / "access.log"
         wishes = PruneWishes(bounds, chosen.policy, chosen.recency, log, budgets)
-        return Pruner(self.cache, self.config.namespaces_built(), self.homes, self.copies, wishes, show=show)
+        return Pruner(self.cache, self.config.namespaces_built(), self.homes, self.copies, wishes, show=show, breathe=breathe)
 
     def _relieve(self, seconds: float) -> bool:
         return self.pruner.relieve(seconds)

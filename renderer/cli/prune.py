@@ -34,7 +34,7 @@ from renderer.errors import ConfigError, Conflict, RendererError
 from renderer.fields import in_line
 from renderer.pruning.bounds import Free
 from renderer.pruning.pruner import Pruner, Summary
-from renderer.pruning.recency import be_nice
+from renderer.pruning.recency import Breath, be_nice
 from renderer.wiring import Wiring
 
 log = logging.getLogger(__name__)
@@ -71,9 +71,9 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     be_nice(arguments.nice)
     if arguments.watch:
         logs.configure(config)
-        return _Watch(Wiring(config), changes, config.cache.prune_seconds).run()
+        return _Watch(Wiring(config).pruner_within(changes, breathe=_breath(arguments)), config).run()
     with Progress("renditions", arguments.quiet) as progress:
-        pruner = Wiring(config).pruner_within(changes, _shown(progress))
+        pruner = Wiring(config).pruner_within(changes, _shown(progress), _breath(arguments))
         try:
             summary = pruner.run(arguments.dry_run)
         except Conflict as error:
@@ -85,6 +85,10 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     elif summary.unmet or not arguments.quiet:
         print("\n".join(map(in_line, told(summary))), file=sys.stderr, flush=True)
     return FAILED if summary.unmet else 0
+
+
+def _breath(arguments: argparse.Namespace) -> Callable[[], object]:
+    return Breath() if arguments.nice else bool
 
 
 def _changes(arguments: argparse.Namespace, config: Config) -> dict[str, Any]:
@@ -140,9 +144,8 @@ def told(summary: Summary) -> list[str]:
 class _Watch:
     """The resident pruner: a pass now and then, and at once when the file system is short of space."""
 
-    def __init__(self, wiring: Wiring, changes: dict[str, Any], seconds: float) -> None:
-        self._pruner: Pruner = wiring.pruner_within(changes)
-        self._root, self._seconds = Path(wiring.config.cache.root), seconds
+    def __init__(self, pruner: Pruner, config: Config) -> None:
+        self._pruner, self._root, self._seconds = pruner, Path(config.cache.root), config.cache.prune_seconds
         self._stopping = threading.Event()
 
     def run(self) -> int:

@@ -80,10 +80,10 @@ class Pruner:
 
     def __init__(
         self, cache: Cache, namespaces: Mapping[str, Namespace], homes: Mapping[str, Home], copies: Path, wishes: Wishes,
-        now: Callable[[], float] = time.time, show: Callable[[int], object] = int,
+        now: Callable[[], float] = time.time, show: Callable[[int], object] = int, breathe: Callable[[], object] = bool,
     ) -> None:  # fmt: skip
         self._cache, self._namespaces, self._homes, self._copies, self.wishes = cache, namespaces, homes, copies, wishes
-        self._now, self._show = now, show
+        self._now, self._show, self._breathe = now, show, breathe
         self._folder = cache.pruning
         self._manners: Manners | None = None
 
@@ -139,7 +139,7 @@ class Pruner:
         trusts = way in (VISITED, LOG)
         policy = POLICIES[self.wishes.policy]
         keeps = found.keeps_nanoseconds
-        return Sweep(tree, policy, self.wishes.bounds, evictor, now, trusts, keeps, born, is_dry, self._show)
+        return Sweep(tree, policy, self.wishes.bounds, evictor, now, trusts, keeps, born, is_dry, self._show, self._breathe)
 
     def _shrink(self, sweep: Sweep, usage: Usage, evictor: Evictor, state: dict[str, Any]) -> None:
         """Quotas first, then what concerns all. `state`: where the hands stand, one for each namespace with a quota and one for all; and

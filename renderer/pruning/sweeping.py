@@ -48,15 +48,18 @@ class Usage:
 
 class Sweep:
     """`trusts_visits`: whether `atime > ctime` means anything here; `born`: when a file was published, in seconds since 1970, where the
-    file system tells; `show`: is told how many files were seen.
+    file system tells; `show`: is told how many files were seen; `breathe`: is called after every
+    directory.
     """
 
     def __init__(
         self, tree: Tree, policy: Policy, bounds: Bounds, evictor: Evictor, now: float, trusts_visits: bool, keeps_memos: bool,
         born: Callable[[str, os.stat_result], float], is_dry: bool = False, show: Callable[[int], object] = int,
+        breathe: Callable[[], object] = bool,
     ) -> None:  # fmt: skip
         self._tree, self._policy, self._bounds, self._evictor, self._now = tree, policy, bounds, evictor, now
         self._trusts_visits, self._keeps_memos, self._born, self._is_dry, self._show = trusts_visits, keeps_memos, born, is_dry, show
+        self._breathe = breathe
         self._since_atime = policy.since == "atime"
         self.seen = 0
 
@@ -67,6 +70,7 @@ class Sweep:
             is_old = generation != self._tree.generation
             for leaf in self._tree.leaves(generation):
                 self._survey(leaf, usage, is_old)
+                self._breathe()
             if is_old and not self._is_dry:
                 self._tree.forget_empty(generation)
         usage.directories += self._tree.directories - self._evictor.directories
@@ -200,6 +204,7 @@ class Sweep:
             for leaf in self._round(hand, only):
                 freed, inodes = self._evictor.bytes, self._evictor.all_inodes
                 self._pass(leaf, mark, need.reason)
+                self._breathe()
                 need = need.after(self._evictor.bytes - freed, self._evictor.all_inodes - inodes)
                 if not need:
                     self._evictor.bury()
