@@ -53,7 +53,8 @@ def measure(directory: Path) -> Section:
         rate, megabytes = max(each.rate for each in sweeps), max(each.megabytes for each in sweeps)
         cpu = max(each.cpu_rate for each in sweeps)
         rows.append([
-            f"{count:,}", f"**{rate:,.0f}**", *at_least(rate, LEAST_RATE), f"{cpu:,.0f}", f"{megabytes:.1f}",
+            f"{count:,}", f"**{rate:,.0f}**", *(at_least(rate, LEAST_RATE) if count == max(SIZES) else ("", "")), f"{cpu:,.0f}",
+            f"{megabytes:.1f}",
             *at_most(megabytes, MOST_MEGABYTES, "MB"),
         ])  # fmt: skip
         if count == max(SIZES):
