@@ -54,11 +54,14 @@ class Tree:
         self.directories = 0
 
     def generations(self) -> list[str]:
-        """All that are named so, the present one last."""
-        found = []
+        """The present one, last, after those whose number is lower: they are of old. What is as new as ours may be served by somebody whose
+        configuration, or environment, is another, and is left alone.
+        """
+        found, ours = [], int(self.generation.partition("-")[0])
         for name in _names(self.served):
-            found.append(name) if _GENERATION.fullmatch(name) else self.foreign.add(name)
-        return [name for name in found if name != self.generation] + [self.generation] * (self.generation in found)
+            is_old = _GENERATION.fullmatch(name) and int(name.partition("-")[0]) < ours
+            found.append(name) if is_old or name == self.generation else self.foreign.add(name)
+        return sorted(found, key=lambda name: (name == self.generation, name))
 
     def leaves(self, generation: str, start: str = "", only: str = "") -> Iterator[Leaf]:
         """Every original of which there is something, from the position `start` on, or from the beginning where that is not there any

@@ -291,6 +291,15 @@ def test_old_generations_go_when_nobody_reads_them_any_more(cache: Planted) -> N
     assert not (cache.cache.served / "0-pillow").exists()
 
 
+@pytest.mark.parametrize("generation", ["1-vips", "2-pillow"], ids=["another resampler", "a newer one"])
+def test_a_generation_that_somebody_else_may_serve_is_left_alone(cache: Planted, generation: str) -> None:
+    """`onmiss prune` from a shell that lacks the service's environment must not empty the cache that is served."""
+    path = cache.plant(ref(1), generation=generation, age=10**6)
+    summary = cache.prune(max_bytes=1)
+    assert path.exists()
+    assert summary.foreign_examples == [generation]
+
+
 def test_R24_leftovers_of_dead_processes_and_expired_tombstones_go(cache: Planted) -> None:
     root = cache.cache.root
     mine = root / "tmp" / own_name()
