@@ -10,7 +10,7 @@ from renderer.errors import BadRequest, NotAllowed, Refused, TooManyBytes
 from renderer.fields import shown
 from renderer.formats import Format
 from renderer.ops import Operation, Watermark
-from renderer.recipe import Untouched
+from renderer.recipe import Recipe
 from renderer.rendition import Rendition
 
 LEAST_FRAME_PIXELS = 4096  # a frame costs a tenth of a millisecond however small it is
@@ -36,7 +36,7 @@ class Limits:
     def judge(self, rendition: Rendition) -> None:
         """Refused for a size beyond the limits, NotAllowed for one that is not listed, BadRequest for an unknown watermark."""
         recipe = rendition.recipe
-        if isinstance(recipe, Untouched):
+        if not isinstance(recipe, Recipe):
             return
         for operation in recipe.operations:
             box, form = operation.wish(), recipe.output.format

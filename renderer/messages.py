@@ -8,18 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from renderer.recipe import Qualities
-from renderer.rendition import Alias, Namespace, Rendition
+from renderer.recipe import Beside, Qualities, Recipe, Untouched
+from renderer.rendition import Alias, Namespace, Ref, Rendition
 
 
 @dataclass(frozen=True)
 class Request:
-    """`path`: decoded once, bytes that are no UTF-8 as surrogates; `asked`: path as it was sent, without query."""
+    """`path`: decoded once, bytes that are no UTF-8 as surrogates; `asked`: path as it was sent, without query.
+
+    `accepts`: the format, by name, that who asks prefers to a JPEG; '' for none that anybody offers.
+    """
 
     method: str
     path: str
     query: str = ""
     asked: str = ""
+    accepts: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,15 +44,73 @@ class Reply:
 
 @dataclass(frozen=True)
 class Show:
-    """A rendition to show. `wish` is what the URL says of it, and what a signature covers; `alias` is what may be remembered."""
+    """A rendition to show. `wish` is what the URL says of it, and what a signature covers; `alias` is what may be remembered.
+
+    `archived`: the name under which a remote store of renditions keeps it; '' where it keeps none such.
+    """
 
     rendition: Rendition
     wish: str
     alias: Alias | None = None
     signature: str = ""
+    archived: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A rendition of an original that is not named yet: the rest of a Show."""
+
+    recipe: Recipe | Untouched | Beside
+    wish: str
+    alias: Alias | None = None
+    archived: str = ""
+
+    def of(self, ref: Ref) -> Show:
+        return Show(Rendition(ref, self.recipe), self.wish, self.alias, archived=self.archived)
+
+
+@dataclass(frozen=True)
+class Deposit:
+    """An original to take in, from the body or from the URL `source`, and to make `wishes` of before it is answered."""
+
+    namespace: Namespace
+    source: str = ""
+    wishes: tuple[Wish, ...] = ()
+
+
+@dataclass(frozen=True)
+class SideFile:
+    """The body is to be stored beside an original; `show` will show it."""
+
+    show: Show
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Those of `wishes` are to be made of `ref` that nobody has made yet."""
+
+    ref: Ref
+    wishes: tuple[Wish, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The body names originals of which `wishes` are to be made in the background."""
+
+    namespace: Namespace
+    wishes: tuple[Wish, ...]
+
+
+@dataclass(frozen=True)
+class BatchQuestion:
+    """What became of the batch `job`."""
+
+    namespace: Namespace
+    job: str
 
 
 Intent = Show | Reply
+Writing = Deposit | SideFile | Preparation | Batch | BatchQuestion  # what is asked of the service host
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@
     fit-300x200_k         .png    a format without a quality; k = keeps the copyright notice
     original              .png    the bytes as they were given
     original-scrubbed     .jpg    the same pixels without private metadata
+    +info.json            .json   what is known of the original
+    +notes.txt            .txt    a file that somebody stored beside it
 
 Equal wishes are equal recipes, and one recipe has one spelling. Nothing is left to a default: whoever reads a wish that names no quality
 fills in the installation's before a Recipe exists.
@@ -99,6 +101,22 @@ class Untouched:
 
 
 UNTOUCHED = {wish.spell(): wish for wish in (Untouched(False), Untouched(True))}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """No picture of the original, but a file beside it, by the name that its URL has: what is known of it (INFO), or what somebody stored
+    there. Its bytes tell the extension, and so the type.
+    """
+
+    name: str
+
+    def spell(self) -> str:
+        return BESIDE + self.name
+
+
+BESIDE = "+"  # what its name in the cache begins with: no recipe and no alias does
+INFO = Beside("info.json")
 
 
 @dataclass(frozen=True)

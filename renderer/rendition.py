@@ -20,7 +20,7 @@ from pathlib import PurePosixPath
 from renderer.errors import BadRequest
 from renderer.fields import shown
 from renderer.formats import FORMATS
-from renderer.recipe import Recipe, Untouched
+from renderer.recipe import INFO, Beside, Recipe, Untouched
 
 # A part of a path-named original: nothing hidden, nothing that means something to a file system or to us (`~`).
 PATH_PART = r"[^/~.\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*"
@@ -79,16 +79,34 @@ NAMINGS = {
     "path": Naming("path", _PATH, captured=rf"(?P<a>{_PATH})", located="$a/~"),
 }
 
+TEXT_EXTENSION, JSON_EXTENSION = "txt", "json"  # of what stands beside an original and is no picture
 MOST_NAME_BYTES, MOST_PART_BYTES = 800, 200  # below PATH_MAX 4096 and NAME_MAX 255 with all that we add
 
 
 @dataclass(frozen=True)
 class Namespace:
-    """A family of originals named alike. `originals`: what `/o/` may show: as-is, scrubbed or forbidden (decision 7)."""
+    """A family of originals named alike. `originals`: what `/o/` may show: as-is, scrubbed or forbidden (decision 7).
+
+    `extensions`: those that image-server's URLs may have, empty = all that can be made; `negotiates`: formats, by name, that who accepts
+    them gets instead of a JPEG, the best first. `element`: the regular expression of the name in a URL where it stands for many namespaces.
+    """
 
     name: str
     naming: Naming
     originals: str = "scrubbed"
+    extensions: tuple[str, ...] = ()
+    negotiates: tuple[str, ...] = ()
+    element: str = ""
+
+    @property
+    def pattern(self) -> str:
+        """What stands for it in a URL, as a regular expression."""
+        return self.element or re.escape(self.name)
+
+    @property
+    def folder(self) -> str:
+        """Its directory below the cache's generation, as nginx puts it together from what `pattern` captures."""
+        return "$space" if self.element else self.name
 
     def ref(self, name: str) -> Ref:
         """The original called `name`; BadRequest when none can be called so."""
@@ -138,21 +156,29 @@ class Rendition:
     """A ref and a recipe. It knows its cache path."""
 
     ref: Ref
-    recipe: Recipe | Untouched
+    recipe: Recipe | Untouched | Beside
 
     def __str__(self) -> str:
         return f"{self.ref}/{self.recipe.spell()}"
 
     def file_name(self, extension: str = "") -> str:
-        """The rendition's name in the original's directory; an Untouched needs the extension that its bytes turned out to have."""
+        """The rendition's name in the original's directory; others than a Recipe need the extension that their bytes turned out to have."""
         known = self.recipe.extension if isinstance(self.recipe, Recipe) else extension
         return f"{self.recipe.spell()}.{known}"
 
     def file_names(self) -> tuple[str, ...]:
-        """Every name that this rendition can have: one, but for an Untouched."""
-        if isinstance(self.recipe, Recipe):
-            return (self.file_name(),)
-        return tuple(self.file_name(form.extension) for form in FORMATS)
+        """Every name that this rendition can have: one, but where only the bytes tell the extension."""
+        return tuple(map(self.file_name, extensions_of(self.recipe)))
+
+
+def extensions_of(recipe: Recipe | Untouched | Beside) -> tuple[str, ...]:
+    """The extensions that a file made by `recipe` can have, the likely ones first."""
+    if isinstance(recipe, Recipe):
+        return (recipe.extension,)
+    if recipe == INFO:
+        return (JSON_EXTENSION,)
+    pictures = tuple(form.extension for form in FORMATS)
+    return (TEXT_EXTENSION, *pictures) if isinstance(recipe, Beside) else pictures
 
 
 @dataclass(frozen=True)

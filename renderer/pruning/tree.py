@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from renderer.errors import BadRequest
-from renderer.recipe import Qualities, parse_recipe
+from renderer.recipe import BESIDE, Qualities, parse_recipe
 from renderer.rendition import PATH_PART, Namespace, Ref
 
 ALIAS = "~"  # what the name of an alias begins with; and a path-named original's directory of renditions
@@ -197,7 +197,7 @@ def files(path: str) -> list[File]:
 def is_rendition(name: str) -> bool:
     """Whether we would publish something under this name: what no grammar of ours spells is somebody else's."""
     stem, dot, extension = name.rpartition(".")
-    if name.startswith(ALIAS):
+    if name.startswith((ALIAS, BESIDE)):
         return bool(dot and stem[1:] and extension)
     with suppress(BadRequest):
         return bool(parse_recipe(stem, extension, Qualities()))

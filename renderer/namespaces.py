@@ -1,0 +1,73 @@
+"""The namespaces of this installation: those that are configured, and, where that is allowed, those that are made on first use.
+
+A namespace that is made on first use is like a pattern that the configuration gives. Whoever reads one need not know whether it was made:
+an original that nobody posted is not there. Who walks through all of them asks the record of those that were: an empty file each.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from renderer.rendition import Namespace
+
+NAME = r"[a-z0-9_-]{1,64}"
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What namespaces made on first use are like; `refused`: names that mean something else; `record`: the directory of those made."""
+
+    like: Namespace
+    refused: Sequence[str]
+    record: Path
+
+    def allows(self, name: str) -> bool:
+        return name not in self.refused and re.fullmatch(NAME, name) is not None
+
+    def made(self) -> list[str]:
+        """Those that were made on this machine, in order."""
+        with suppress(FileNotFoundError):
+            return sorted(filter(self.allows, os.listdir(self.record)))
+        return []
+
+
+class Namespaces(Mapping[str, Namespace]):
+    """By name, the configured ones first. `in` and `[]` know every name that may be used; a walk only those that were."""
+
+    def __init__(self, configured: Mapping[str, Namespace], pattern: Pattern | None = None) -> None:
+        self._configured, self._pattern = dict(configured), pattern
+
+    def __getitem__(self, name: str) -> Namespace:
+        found = self._configured.get(name)
+        if found is not None:
+            return found
+        if self._pattern is None or not self._pattern.allows(name):
+            raise KeyError(name)
+        return replace(self._pattern.like, name=name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._configured
+        if self._pattern is not None:
+            yield from (name for name in self._pattern.made() if name not in self._configured)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def note_use(self, name: str) -> None:
+        """`name` was used: from now on a walk passes it. Nothing for one that is configured."""
+        if self._pattern is not None and name not in self._configured:
+            self._pattern.record.mkdir(parents=True, exist_ok=True)
+            (self._pattern.record / name).touch()
+
+    def served(self) -> tuple[Namespace, ...]:
+        """All of them for nginx: each that is configured, and one that stands for all others."""
+        configured = tuple(self._configured.values())
+        if self._pattern is None:
+            return configured
+        others = "|".join(map(re.escape, (*self._configured, *self._pattern.refused)))
+        return (*configured, replace(self._pattern.like, name="*", element=rf"(?!(?:{others})/)(?P<space>{NAME})"))
