@@ -39,6 +39,17 @@ class TokenNeeded(NotAllowed):
     """A write without a bearer token that we know."""
 
 
+class SourceRefused(NotAllowed):
+    """A URL that we shall not fetch. `reason` is one of a few fixed texts that a client may see: never an address that a name led to."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"expected a URL that we may fetch, got {self.reason}"
+
+
 class Conflict(BadRequest):
     """It exists already, or was changed meanwhile."""
 
@@ -121,6 +132,28 @@ class StoreMismatch(StoreGarbled):
 
 class StoreSlow(StoreUnavailable):
     """The store did not answer in time."""
+
+
+class SourceUnavailable(RendererError):
+    """The host of a URL did not give us its bytes; `status` is its own answer, 0 = none.
+
+    `reason` says no more than the client, who gave us the URL, can find out by itself.
+    """
+
+    def __init__(self, reason: str, status: int = 0) -> None:
+        super().__init__(reason, status)
+        self.reason, self.status = reason, status
+
+    def __str__(self) -> str:
+        return f"expected a picture at the URL, got {self.reason}"
+
+
+class SourceNotFound(SourceUnavailable):
+    """There is nothing at the URL, its host says. No NotFound: that is about originals of ours."""
+
+
+class SourceSlow(SourceUnavailable):
+    """Not all of it came in time."""
 
 
 class Busy(RendererError):

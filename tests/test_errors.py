@@ -17,6 +17,7 @@ EXAMPLES: tuple[errors.RendererError, ...] = (
     errors.MethodNotAllowed("BREW", ("GET", "HEAD")),
     errors.NotAllowed("expected a signature, got none"),
     errors.TokenNeeded("expected a token, got none"),
+    errors.SourceRefused("a private address"),
     errors.Conflict("expected a free name, got one that is taken"),
     errors.Refused("expected fewer pixels, got 10"),
     errors.TooManyBytes("expected fewer bytes, got 10"),
@@ -29,6 +30,9 @@ EXAMPLES: tuple[errors.RendererError, ...] = (
     errors.StoreGarbled("archive", "10 of 20 bytes"),
     errors.StoreMismatch("couch", "the bytes of x do not have its hash", 60),
     errors.StoreSlow("archive", "nothing within 10 s"),
+    errors.SourceUnavailable("status 500", 500),
+    errors.SourceNotFound("status 404", 404),
+    errors.SourceSlow("nothing whole within 30 s"),
     errors.Busy("the queue is full", 2),
     errors.NoSpace("the disk is full"),
     errors.ConfigError("stores.archive.bucket", "expected a text, got 5", "quote it"),
@@ -80,6 +84,9 @@ def test_the_sentence_names_the_thing(error: errors.RendererError, sentence: str
         (errors.TooManyBytes, errors.Refused),
         (errors.Gone, errors.NotFound),
         (errors.StoreSlow, errors.StoreUnavailable),
+        (errors.SourceRefused, errors.NotAllowed),
+        (errors.SourceNotFound, errors.SourceUnavailable),
+        (errors.SourceSlow, errors.SourceUnavailable),
         (errors.NoSpace, errors.Busy),
     ],
     ids=lambda kind: kind.__name__,
@@ -92,3 +99,4 @@ def test_who_catches_the_general_catches_the_special(special: type[Exception], g
 def test_absence_is_no_bad_request() -> None:
     assert not issubclass(errors.NotFound, errors.BadRequest)
     assert not issubclass(errors.StoreUnavailable, errors.NotFound)
+    assert not issubclass(errors.SourceNotFound, errors.NotFound)  # whom nobody may take for an original of ours

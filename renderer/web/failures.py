@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from renderer import errors
 from renderer.errors import RendererError
-from renderer.messages import Reply, plain
+from renderer.messages import Answer, Reply, plain
 
 STATUS: dict[type[RendererError], int] = {
     errors.BadRequest: 400,
@@ -15,6 +15,7 @@ STATUS: dict[type[RendererError], int] = {
     errors.NotAllowed: 403,
     errors.NotUnderstood: 404,
     errors.NotFound: 404,
+    errors.SourceNotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.Conflict: 409,
     errors.Gone: 410,
@@ -23,9 +24,11 @@ STATUS: dict[type[RendererError], int] = {
     errors.Refused: 422,
     errors.StoreRefused: 502,
     errors.StoreGarbled: 502,
+    errors.SourceUnavailable: 502,
     errors.StoreUnavailable: 503,
     errors.RenderKilled: 503,
     errors.Busy: 503,
+    errors.SourceSlow: 504,
     errors.ConfigError: 500,  # a file that was there at the start and is gone: a watermark
 }
 
@@ -39,6 +42,7 @@ _DISCREET = {
     500: "internal error",
     502: "the store of the originals answered with an error",
     503: "busy, try again",
+    504: "no answer in time",
 }
 
 
@@ -51,7 +55,7 @@ def headers_of(error: RendererError) -> tuple[tuple[str, str], ...]:
     """Caching, Retry-After, Allow and WWW-Authenticate as the error wants them."""
     status = status_of(error)
     found = [("Cache-Control", f"max-age={NOT_FOUND_SECONDS}" if status in (404, 410) else "no-store")]
-    retry_after = getattr(error, "retry_after", 0) or (RETRY_SECONDS if status in (502, 503) else 0)
+    retry_after = getattr(error, "retry_after", 0) or (RETRY_SECONDS if status in (502, 503, 504) else 0)
     if retry_after:
         found.append(("Retry-After", str(retry_after)))
     if isinstance(error, errors.MethodNotAllowed):
@@ -66,9 +70,11 @@ def sentence_of(error: RendererError) -> str:
     status = status_of(error)
     if isinstance(error, errors.NotFound) and not isinstance(error, errors.Gone):
         return "File not found"
+    if isinstance(error, errors.SourceUnavailable):
+        return str(error)  # not behind us: the client named it
     return _DISCREET.get(status, str(error))
 
 
-def reply_to(error: RendererError) -> Reply:
-    """The whole answer, as plain text."""
-    return plain(status_of(error), sentence_of(error), headers_of(error))
+def reply_to(error: RendererError, answer: Answer = plain) -> Reply:
+    """The whole answer, in the way of the dialect that was asked; plain text where none was."""
+    return answer(status_of(error), sentence_of(error), headers_of(error))

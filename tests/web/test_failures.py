@@ -17,6 +17,7 @@ SAMPLES = [
     errors.MethodNotAllowed("POST", ("GET", "HEAD")),
     errors.NotAllowed("expected a signature"),
     errors.TokenNeeded("expected a token"),
+    errors.SourceRefused("a private address"),
     errors.Conflict("changed meanwhile"),
     errors.Refused("too wide"),
     errors.TooManyBytes("too many bytes"),
@@ -29,6 +30,9 @@ SAMPLES = [
     errors.StoreGarbled("archive", "truncated"),
     errors.StoreMismatch("archive", "other bytes", 60),
     errors.StoreSlow("archive", "no answer"),
+    errors.SourceUnavailable("status 500", 500),
+    errors.SourceNotFound("status 410", 410),
+    errors.SourceSlow("nothing whole within 30 s"),
     errors.Busy("too many wait", 2),
     errors.NoSpace("the disk is full", 10),
     errors.ConfigError("watermarks.own.file", "expected a picture, got none"),
@@ -50,7 +54,9 @@ def test_no_error_is_cached_for_more_than_seconds(error: RendererError) -> None:
     assert dict(reply.headers)["Content-Type"].startswith("text/plain")
 
 
-@pytest.mark.parametrize("error", [error for error in SAMPLES if failures.status_of(error) in (502, 503)], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "error", [error for error in SAMPLES if failures.status_of(error) in (502, 503, 504)], ids=lambda e: type(e).__name__
+)
 def test_what_may_pass_says_when_to_try_again_and_tells_nothing_of_what_is_behind_us(error: RendererError) -> None:
     reply = failures.reply_to(error)
     assert int(dict(reply.headers)["Retry-After"]) > 0
@@ -67,6 +73,22 @@ def test_errors_come_home_from_a_render_process_as_they_left(error: RendererErro
 
 def test_a_mistake_of_the_operator_is_none_of_the_clients_business() -> None:
     assert failures.reply_to(errors.ConfigError("watermarks.own.file", "expected a picture")).body == b"internal error\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "body"),
+    [
+        pytest.param(
+            errors.SourceRefused("a private address"), 403, "expected a URL that we may fetch, got a private address", id="refused"
+        ),
+        pytest.param(errors.SourceNotFound("status 410", 410), 404, "expected a picture at the URL, got status 410", id="not found"),
+        pytest.param(errors.SourceUnavailable("status 418", 418), 502, "expected a picture at the URL, got status 418", id="unavailable"),
+        pytest.param(errors.SourceSlow("no end of it"), 504, "expected a picture at the URL, got no end of it", id="slow"),
+    ],
+)
+def test_who_gave_us_a_url_is_told_what_became_of_it(error: RendererError, status: int, body: str) -> None:
+    reply = failures.reply_to(error)
+    assert (reply.status, reply.body.decode()) == (status, body + "\n")
 
 
 def test_405_says_what_is_allowed() -> None:
