@@ -149,6 +149,28 @@ class Cache:
                 shutil.rmtree(grave)
         return count
 
+    def drop(self, rendition: Rendition) -> None:
+        """Drop one rendition only, with all its names, those of other generations too. Nobody makes it meanwhile: the caller has the claim.
+
+        Its own names go first: from then on nobody can give it another.
+        """
+        with locks.held(self._claims, _offset("publish", rendition.ref)):
+            for generation in self._generations():
+                directory, inodes = generation / rendition.ref.directory, set()
+                for path in (directory / name for name in rendition.file_names()):
+                    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                        inodes.add(path.stat().st_ino)
+                        path.unlink()
+                for alias in _entries(directory):
+                    if alias.inode() in inodes:
+                        Path(alias.path).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def archiving(self, ref: Ref) -> Iterator[None]:
+        """Be the only one on this machine who puts renditions of `ref` into a remote store, or takes them away there."""
+        with locks.held(self._claims, _offset("archive", ref)):
+            yield
+
     def measure(self, ref: Ref) -> tuple[int, int]:
         """How many files and bytes `forget` would drop."""
         return _count([generation / ref.directory for generation in self._generations()])
@@ -188,10 +210,16 @@ def _count(directories: list[Path]) -> tuple[int, int]:
     """Files and bytes; an alias is no file of its own."""
     sizes: dict[int, int] = {}
     for directory in directories:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
-            for stat in (entry.stat(follow_symlinks=False) for entry in entries):
+        with contextlib.suppress(FileNotFoundError):
+            for stat in (entry.stat(follow_symlinks=False) for entry in _entries(directory)):
                 sizes[stat.st_ino] = stat.st_size
     return len(sizes), sum(sizes.values())
+
+
+def _entries(directory: Path) -> list[os.DirEntry[str]]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+        return list(entries)
+    return []
 
 
 @contextlib.contextmanager

@@ -21,13 +21,17 @@ from renderer.rendition import Ref, Rendition
 @dataclass(eq=False)
 class Order:
     """One rendition wished for, and what became of it. `milliseconds`: what each stage took, filled in by its maker; `was_crowded`: the
-    disk was full when it was made the first time.
+    disk was full when it was made the first time; `was_sought`: it was looked for where it need not be made.
+
+    `archived`: every name under which a remote store shall keep it; complete when it is settled.
     """
 
     rendition: Rendition
     made: Future[Path] = field(default_factory=Future)
     milliseconds: dict[str, float] = field(default_factory=dict)
     was_crowded: bool = False
+    was_sought: bool = False
+    archived: tuple[str, ...] = ()
 
 
 class Desk:
@@ -65,13 +69,17 @@ class Desk:
                 if not self._waiters[ref]:
                     del self._waiters[ref]
 
-    def place(self, rendition: Rendition) -> tuple[Order, bool, bool]:
-        """The order for `rendition`; whether it is new or somebody's already; whether the caller must find a maker for its original."""
+    def place(self, rendition: Rendition, archived: str = "") -> tuple[Order, bool, bool]:
+        """The order for `rendition`; whether it is new or somebody's already; whether the caller must find a maker for its original.
+
+        `archived`: one more name for a remote store, or ''.
+        """
         with self._lock:
             order = self._orders.get(rendition)
             if order is not None:
+                order.archived += (archived,) * bool(archived and archived not in order.archived)
                 return order, False, False
-            order = self._orders[rendition] = Order(rendition)
+            order = self._orders[rendition] = Order(rendition, archived=(archived,) * bool(archived))
             untaken = self._untaken.get(rendition.ref)
             if untaken is None:
                 self._untaken[rendition.ref] = [order]
@@ -96,6 +104,9 @@ class Desk:
     def settle(self, order: Order, outcome: Path | Exception) -> None:
         with self._lock:
             self._orders.pop(order.rendition, None)
+            untaken = self._untaken.get(order.rendition.ref, [])
+            if order in untaken:  # it was put back before its maker came to grief
+                untaken.remove(order)
         if isinstance(outcome, Exception):
             order.made.set_exception(outcome)
         else:

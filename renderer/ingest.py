@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from renderer.archive import Archive
 from renderer.cache import Cache
 from renderer.catalog import Catalog, Entry
 from renderer.catalog.document import stamp
@@ -30,7 +31,7 @@ from renderer.workers import Workers
 
 log = logging.getLogger(__name__)
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 64 * 1024  # of each upload at once; flup and Werkzeug hold a few of them: 50 uploads cost 20 MB, with 1 MiB 100 MB
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,14 @@ class _Brought:
 
 
 class Ingest:
-    """`scratch`: a directory for what is being read, on any file system."""
+    """`scratch`: a directory for what is being read, on any file system; `archive`: remote stores that keep renditions too."""
 
     def __init__(
         self, originals: Originals, catalog: Catalog | None, workers: Workers, cache: Cache, quarantine: Quarantine, limits: Limits,
-        scratch: Path,
+        scratch: Path, archive: Archive | None = None,
     ) -> None:  # fmt: skip
         self._originals, self._catalog, self._workers, self._cache, self._quarantine = originals, catalog, workers, cache, quarantine
-        self._limits, self._scratch = limits, scratch
+        self._limits, self._scratch, self._archive = limits, scratch, archive
 
     def take(
         self, namespace: Namespace, stream: BinaryIO, own_time: int, name: str = "", about: About = About(),
@@ -158,7 +159,7 @@ class Ingest:
             raise taken
         self._quarantine.clear(ref)
         if is_mutable:
-            self._cache.forget(ref)  # the new bytes win: what was made of the old ones is not seen again (decision 21)
+            (self._archive or self._cache).forget(ref)  # the new bytes win: what was made of the old ones is not seen again (decision 21)
         if self._catalog is not None:
             self._catalog.change(ref, brought.entry)
         if taken:

@@ -1,8 +1,8 @@
 """Take away what was made of an original, or all of it, for good.
 
-A deletion is recorded first, from when on the original is gone for everybody; then goes what is public, then all the rest, and last the
-record is called finished. Each step may be repeated, and a repeat takes all of them: whatever a crash left is gone after the next. What is
-being made meanwhile was begun before the tombstone and is not published.
+A deletion is recorded first, from when on the original is gone for everybody; then goes what is public, then all the rest, what stands
+beside it in stores as well, and last the record is called finished. Each step may be repeated, and a repeat takes all of them: whatever a
+crash left is gone after the next. What is being made meanwhile was begun before the tombstone and is not published.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from renderer.archive import Archive
+from renderer.beside import Besides
 from renderer.cache import Cache
 from renderer.catalog import Catalog
 from renderer.errors import BadRequest, Busy, StoreUnavailable
@@ -37,17 +39,28 @@ class Receipt:
 
 
 class Removal:
-    """`wait_seconds`: how long a deletion waits for the maker of the original, which fetches or renders it just now."""
+    """`wait_seconds`: how long a deletion waits for the maker of the original, which fetches or renders it just now.
+
+    `archive`: remote stores that keep renditions too; `besides`: files beside originals.
+    """
 
     def __init__(
-        self, originals: Originals, catalog: Catalog | None, cache: Cache, quarantine: Quarantine, wait_seconds: float = 60
+        self, originals: Originals, catalog: Catalog | None, cache: Cache, quarantine: Quarantine, wait_seconds: float = 60,
+        archive: Archive | None = None, besides: Besides | None = None,
     ) -> None:  # fmt: skip
         self._originals, self._catalog, self._cache, self._quarantine = originals, catalog, cache, quarantine
-        self._wait_seconds = wait_seconds
+        self._wait_seconds, self._archive, self._besides = wait_seconds, archive, besides
 
     def purge(self, ref: Ref) -> Receipt:
-        """Drop the renditions only; they are made again when they are asked for."""
-        receipt = Receipt(ref, *self._cache.forget(ref))
+        """Drop the renditions only; they are made again when they are asked for.
+
+        What a remote store of renditions raises comes when those on this disk are gone: then it has to be repeated.
+        """
+        return self._forget(ref, self._archive or self._cache)
+
+    def _forget(self, ref: Ref, where: Archive | Cache) -> Receipt:
+        """`where`: the cache alone, or with the remote stores of renditions."""
+        receipt = Receipt(ref, *where.forget(ref))
         self._drop_empty_directories(ref)
         return receipt
 
@@ -59,7 +72,7 @@ class Removal:
                     (generation / directory).rmdir()
 
     def delete(self, ref: Ref) -> Receipt:
-        """Renditions, original, local copy, records of failures, and the catalog's entry with what users noted (H-B25).
+        """Renditions, original, local copy, files beside it, records of failures, and the catalog's entry with what users noted (H-B25).
 
         Busy, or what the store or the catalog raises: then it has to be repeated, but nothing of it is public any more. What never was
         leaves no record.
@@ -67,10 +80,18 @@ class Removal:
         if not self._may_be_there(ref):
             return self._leave_nothing(ref)
         self._originals.begin_deletion(ref)
-        first = self.purge(ref)
+        first = self._forget(ref, self._cache)
         found = self._originals.delete(ref)
         last = self._outlast_maker(ref)
+        self._drop_beside(ref)
         return Receipt(ref, first.files + last.files, first.bytes + last.bytes, found, self._finish(ref))
+
+    def _drop_beside(self, ref: Ref) -> None:
+        """From stores. Nobody recalls any of it since the deletion was recorded, and nobody puts more there."""
+        if self._archive:
+            self._archive.drop(ref)
+        if self._besides:
+            self._besides.drop(ref)
 
     def check_deleted(self, ref: Ref) -> None:
         """Gone when it was deleted, and not put again since."""
@@ -135,7 +156,7 @@ class Removal:
     def _drop(self, ref: Ref) -> Receipt:
         self._originals.discard_copy(ref)
         self._quarantine.clear(ref)
-        return self.purge(ref)
+        return self._forget(ref, self._cache)
 
 
 def space_of(namespaces: Mapping[str, Namespace], name: str = "") -> Namespace:

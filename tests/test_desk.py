@@ -84,6 +84,24 @@ def test_too_many_in_all_are_sent_away() -> None:
         pass
 
 
+def test_an_order_knows_every_name_that_it_shall_be_kept_under() -> None:
+    desk = Desk(10, 5)
+    for name in ("w20.jpg", "", "w20-q75.jpg", "w20.jpg"):
+        order, *_ = desk.place(rendition(1), name)
+    assert order.archived == ("w20.jpg", "w20-q75.jpg")
+    assert desk.place(rendition(2))[0].archived == ()
+
+
+def test_what_was_put_back_and_settled_is_not_taken_again() -> None:
+    desk = Desk(10, 5)
+    for side in (1, 2):
+        desk.place(rendition(side))
+    taken = desk.take(REF, 8)
+    desk.put_back(REF, taken)
+    desk.settle(taken[0], NotFound(REF))
+    assert desk.take(REF, 8) == taken[1:]
+
+
 def test_what_was_put_back_comes_first_again() -> None:
     desk = Desk(10, 5)
     for side in (1, 2, 3):

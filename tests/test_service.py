@@ -23,7 +23,7 @@ from renderer.ops import Fit
 from renderer.originals import Home, Originals
 from renderer.picture.jobs import Described, Header, Job, Made
 from renderer.quarantine import Quarantine
-from renderer.recipe import Output, Recipe, Untouched
+from renderer.recipe import INFO, Beside, Output, Recipe, Untouched
 from renderer.rendition import NAMINGS, Alias, Namespace, Rendition
 from renderer.service import Bounds, Service
 from renderer.signing import sign
@@ -53,6 +53,11 @@ class InlineWorkers:
         for job in jobs:
             job.target.write_text(job.recipe.spell())
         return [Made("jpg", 1, {"decode": 1.0}) for _ in jobs]
+
+    def header(self, original: Path) -> Header:
+        self.calls.append(["header"])
+        self.before(original, [])
+        return Header(JPEG, 48, 64, 1, False)
 
     def describe(self, original: Path, idle_within: float | None = None) -> Described:
         self.calls.append(["describe"])
@@ -343,6 +348,27 @@ def test_only_a_miss_needs_a_signature_and_it_is_checked_before_a_fetch(tmp_path
     wish = show().wish
     assert house.service.produce(show(signature=sign(b"old key", REF, wish))).path.exists()
     assert house.service.produce(show(signature=sign(b"new key", REF, wish))).path.exists()
+
+
+def test_a_header_that_kills_its_reader_takes_no_rendition_away(house: House) -> None:
+    def crash(original: Path, jobs: Sequence[Job]) -> None:
+        if not jobs:
+            raise RenderKilled("signal SIGSEGV", 11)
+
+    house.workers.before = crash
+    with pytest.raises(RenderKilled):
+        house.service.produce(Show(Rendition(REF, INFO), INFO.name))
+    with pytest.raises(BrokenOriginal):
+        house.service.produce(Show(Rendition(REF, INFO), INFO.name))
+    assert house.service.produce(show()).path.exists()
+    assert house.workers.calls == [["header"], ["fit-150x150_q75"]]
+    assert not list((house.cache.root / "tmp").iterdir())
+
+
+def test_without_stores_of_files_there_are_none(house: House) -> None:
+    with pytest.raises(NotFound):
+        house.service.produce(Show(Rendition(REF, Beside("notes.txt")), "notes.txt"))
+    assert (house.store.gets, house.workers.calls) == (0, [])
 
 
 def test_an_original_that_vanishes_before_it_is_read_is_busy_not_a_bug(house: House) -> None:

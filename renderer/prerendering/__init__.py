@@ -22,10 +22,11 @@ from typing import Protocol
 from renderer.cache import Cache
 from renderer.errors import Busy, RendererError, StoreGarbled, StoreUnavailable
 from renderer.importing import MOST_IN_A_ROW
+from renderer.making import MOST_AT_ONCE
 from renderer.messages import Show
 from renderer.migrating.crew import Crew
 from renderer.prerendering.wishes import Unreadable, Wish
-from renderer.service import MOST_AT_ONCE, Produced
+from renderer.service import Produced
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ class Prerendering:
                 else:
                     self._groups.put((number, each))
         except Exception as error:
-            self._results.put((number + 1, [Outcome("what is to be made", FAILED, f"could not be read to its end: {_said(error)}")]))
+            self._results.put((number + 1, [Outcome("what is to be made", FAILED, f"could not be read to its end: {said(error)}")]))
         for _ in range(self._crew.jobs):
             self._groups.put(None)
 
@@ -209,7 +210,7 @@ def _outcome(wish: Wish, results: Sequence[Produced | Exception]) -> Outcome:
     for error in results:
         if isinstance(error, Exception):
             is_down = isinstance(error, _PASSING) and not isinstance(error, StoreGarbled)
-            return Outcome(wish.shown, FAILED, _said(error), wish, is_down=is_down)
+            return Outcome(wish.shown, FAILED, said(error), wish, is_down=is_down)
     made = [result for result in results if isinstance(result, Produced) and result.milliseconds.keys() >= _NEW.keys()]
     return Outcome(wish.shown, MADE if made else THERE, wish=wish, length=_length(made[0]) if made else 0)
 
@@ -220,10 +221,11 @@ def _length(produced: Produced) -> int:
     return 0
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """What went wrong, in a sentence; what is a bug of ours is logged too."""
     if isinstance(error, RendererError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    log.error("a rendition that is made ahead", exc_info=error)
+    log.error("renditions made ahead", exc_info=error)
     return f"internal error: {error!r}"

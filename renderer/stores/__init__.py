@@ -27,7 +27,8 @@ KINDS = {
 class Facts:
     """What a store knows of an original. `time`: the original's own time, whole seconds since 1970 UTC; sides in pixels, 0 = not known.
 
-    `md5`: of the bytes, in hexadecimal, where the store tells it without reading them; it is not part of what is put.
+    `md5`: of the bytes, in hexadecimal, where the store tells it without reading them; it is not part of what is put. `made_by`: which
+    generation of ours made it, if it is a rendition and the store keeps that; '' for all that was given to us.
     """
 
     length: int
@@ -36,6 +37,7 @@ class Facts:
     width: int = 0
     height: int = 0
     md5: str = field(default="", compare=False)
+    made_by: str = field(default="", compare=False)
 
 
 class Source(Protocol):
@@ -65,7 +67,9 @@ class Source(Protocol):
 
 
 class Store(Source, Protocol):
-    """Can also be written."""
+    """Can also be written. `keeps_maker`: it keeps `Facts.made_by`, and so may be a remote store of renditions."""
+
+    keeps_maker: bool
 
     def put(self, key: str, source: Path, facts: Facts, only_new: bool = False) -> bool:
         """Store a copy of `source` under `key`, whole or not at all, durable on return; what was there is replaced.

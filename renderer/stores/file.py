@@ -38,6 +38,8 @@ class FileStore:
     `stale_seconds`: no copy takes a day, so a temporary file older than that was left by a process that died.
     """
 
+    keeps_maker = False
+
     def __init__(self, name: str, root: Path | str, spread: bool = True, stale_seconds: float = 24 * 3600) -> None:
         self.name, self.root, self.spread, self.stale_seconds = name, Path(root), spread, stale_seconds
         self._swept = False

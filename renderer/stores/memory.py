@@ -16,6 +16,7 @@ class MemoryStore:
     """Safe to use from several threads."""
 
     spread = False
+    keeps_maker = True
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -113,6 +113,18 @@ def test_facts_survive_where_the_store_can_keep_them(store: Store, put: Putter) 
     assert kept == wanted
 
 
+@pytest.mark.feature(125)
+def test_what_made_a_rendition_is_kept_where_the_store_says_so(store: Store, put: Putter, tmp_path: Path) -> None:
+    put("made", made_by="3-vips", content_type="image/webp")
+    put("given")
+    for told in (store.facts("made"), store.get("made", tmp_path / "target", PLENTY)):
+        assert told is not None
+        assert told.made_by == ("3-vips" if store.keeps_maker else "")
+    given = store.facts("given")
+    assert given is not None
+    assert given.made_by == ""
+
+
 def test_the_length_is_that_of_the_bytes_whatever_was_said(store: Store, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"1234")

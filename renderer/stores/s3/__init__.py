@@ -1,7 +1,8 @@
 """A store in S3, or in any server that speaks its protocol.
 
 Objects are private: no ACL is ever set (decision 5). The original's own time and sides travel as `x-amz-meta-time`, `-width` and
-`-height`, so that a migrated copy keeps them. Reading asks for GetObject and ListBucket and nothing else (R26).
+`-height`, so that a migrated copy keeps them; which generation made a rendition, as `-made-by`. Reading asks for GetObject and ListBucket
+and nothing else (R26).
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class S3Store:
     """
 
     spread = False
+    keeps_maker = True
 
     def __init__(
         self,
@@ -229,7 +231,8 @@ def _content_md5(original: BufferedReader) -> str:
 
 def _metadata(facts: Facts) -> dict[str, str]:
     known = {"time": facts.time, "width": facts.width, "height": facts.height}
-    return {name: str(value) for name, value in known.items() if value or name == "time"}
+    maker = {"made-by": facts.made_by} if facts.made_by else {}
+    return {name: str(value) for name, value in known.items() if value or name == "time"} | maker
 
 
 def _facts(response: Mapping[str, Any], length: int) -> Facts:
@@ -243,6 +246,7 @@ def _facts(response: Mapping[str, Any], length: int) -> Facts:
         width=_whole(metadata.get("width", "")) or 0,
         height=_whole(metadata.get("height", "")) or 0,
         md5=_md5_of(response),
+        made_by=metadata.get("made-by", ""),
     )
 
 
