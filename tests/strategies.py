@@ -24,6 +24,7 @@ from renderer.ops import (
     Pad,
     Rotate,
     Saturation,
+    Scale,
     Sharpen,
     Stretch,
     Trim,
@@ -34,7 +35,8 @@ from renderer.recipe import Output, Recipe
 sides = st.integers(1, MOST_SIDE)
 sizes = st.tuples(st.integers(1, 20_000), st.integers(1, 20_000))
 full_boxes = st.builds(Box, sides, sides)
-free_boxes = full_boxes | st.builds(Box, sides, st.just(0)) | st.builds(Box, st.just(0), sides)
+open_boxes = st.builds(Box, sides, st.just(0)) | st.builds(Box, st.just(0), sides)
+free_boxes = full_boxes | open_boxes
 points = st.tuples(*[st.integers(0, 100).map(lambda percent: Fraction(percent, 100))] * 2)
 own_points = points.filter(lambda point: not {*point} <= {Fraction(0), Fraction(1, 2), Fraction(1)})  # the others have a name
 places = st.sampled_from((CENTRE, *SIDES))
@@ -49,6 +51,7 @@ OPERATIONS: dict[type[Operation], st.SearchStrategy[Operation]] = {
     Fit: st.builds(Fit, free_boxes),
     Fill: st.builds(Fill, full_boxes, places | st.just("smart") | own_points),
     Stretch: st.builds(Stretch, free_boxes),
+    Scale: st.builds(Scale, open_boxes),
     Grayscale: st.just(Grayscale()),
     Brightness: st.builds(Brightness, levels),
     Contrast: st.builds(Contrast, levels),

@@ -31,6 +31,7 @@ from renderer.ops import (
     Raster,
     Rotate,
     Saturation,
+    Scale,
     Sharpen,
     Stretch,
     Trim,
@@ -110,6 +111,11 @@ OUTLINES = [
     (Stretch(Box(300, 400)), (640, 480), (300, 400)),
     (Stretch(Box(300, 0)), (640, 480), (300, 225)),
     (Stretch(Box(0, 960)), (640, 480), (1280, 960)),
+    (Scale(Box(200, 0)), (800, 600), (200, 150)),
+    (Scale(Box(200, 0)), (574, 496), (200, 173)),
+    (Scale(Box(200, 0)), (400, 301), (200, 151)),
+    (Scale(Box(0, 960)), (640, 480), (1280, 960)),
+    (Scale(Box(200, 0)), (5000, 1), (200, 1)),
     (Rotate(90), (640, 480), (480, 640)),
     (Rotate(180), (640, 480), (640, 480)),
     (Rotate(270), (640, 480), (480, 640)),
@@ -158,7 +164,7 @@ def test_detail_is_a_scale_that_suffices(operation: Operation, size: Size) -> No
     with unless_refused():
         scale = operation.detail(size)
         assert 0 < scale <= 1
-        if isinstance(operation, Fit | Fill | Stretch):
+        if isinstance(operation, Fit | Fill | Stretch | Scale):
             wide, high = operation.outline(size)
             assert scale == 1 or scale >= max(Fraction(wide, size[0]), Fraction(high, size[1]))
 
@@ -175,7 +181,7 @@ def test_outline_of_a_chain_goes_through_all_steps() -> None:
 
 
 SMALL_OPERATIONS = [
-    Fit(Box(7, 5)), Fit(Box(7, 0)), Fill(Box(9, 4)), Stretch(Box(3, 30)), Stretch(Box(0, 50)),
+    Fit(Box(7, 5)), Fit(Box(7, 0)), Fill(Box(9, 4)), Stretch(Box(3, 30)), Stretch(Box(0, 50)), Scale(Box(3, 0)), Scale(Box(0, 50)),
     Rotate(90), Rotate(180), Flip("v"), Orient(5), Orient(8), Crop(0, 0, Box(5, 5)),
     Fill(Box(4, 9), "se"), Fill(Box(4, 9), "smart"), Fill(Box(9, 4), (Fraction(9, 10), Fraction(1, 3))),
     Trim(5), Pad(Box(20, 20)), Pad(Box(3, 30), "ne"), Grayscale(), Brightness(50), Contrast(50), Saturation(50), Blur(500), Sharpen(300),

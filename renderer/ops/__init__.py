@@ -21,13 +21,14 @@ from renderer.ops.pad import Pad
 from renderer.ops.raster import Mark, Raster, Resample
 from renderer.ops.rotate import Rotate
 from renderer.ops.saturation import Saturation
+from renderer.ops.scale import Scale
 from renderer.ops.sharpen import Sharpen
 from renderer.ops.stretch import Stretch
 from renderer.ops.trim import Trim
 from renderer.ops.watermark import Watermark
 
 PIPELINE: tuple[type[Operation], ...] = (
-    Orient, Trim, Crop, Rotate, Flip, Fit, Fill, Stretch,
+    Orient, Trim, Crop, Rotate, Flip, Fit, Fill, Stretch, Scale,
     Grayscale, Brightness, Contrast, Saturation, Blur, Sharpen,
     Pad, Background, Watermark,
 )  # fmt: skip
@@ -64,7 +65,7 @@ def detail(operations: Sequence[Operation], size: Size) -> Fraction:
 
 __all__ = [
     "BY_WORD", "PIPELINE", "Mark", "Operation", "Raster", "Resample",
-    "Orient", "Trim", "Crop", "Rotate", "Flip", "Fit", "Fill", "Stretch",
+    "Orient", "Trim", "Crop", "Rotate", "Flip", "Fit", "Fill", "Stretch", "Scale",
     "Grayscale", "Brightness", "Contrast", "Saturation", "Blur", "Sharpen", "Pad", "Background", "Watermark",
     "are_idle", "detail", "in_order", "outline",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Scale to exactly a box without keeping the shape: `stretch-300x400`. With a free side the shape is kept: `stretch-300x`.
 
-Both ways it enlarges: fitter's `resize` and image-server's `w300` do.
+Both ways it enlarges, as fitter's `resize` does.
 """
 
 from __future__ import annotations
