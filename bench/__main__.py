@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import hits, importing, machine, memory, migrating, misses, pixels, policies, purging, servers, sweeping, tags
+from bench import hits, importing, machine, memory, metrics, migrating, misses, pixels, policies, posting, purging, servers, sweeping, tags
 from bench.report import Results, Section
 
 # The programs that a part needs, and the part.
@@ -21,15 +21,17 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Path], Section]]] = {
     "misses": (("nginx",), misses.measure),
     "memory": (("nginx",), memory.measure),
     "importing": ((), importing.measure),
+    "metrics": ((), metrics.measure),
     "migrating": (("node", "npm"), migrating.measure),
     "policies": ((), policies.measure),
+    "posting": (("nginx",), posting.measure),
     "purging": ((), purging.measure),
     "sweeping": (("nginx", "wrk"), sweeping.measure),
     "tags": ((), tags.measure),
     "pictures": (("node", "npm"), pixels.measure),
     "servers": (("nginx", "node", "npm"), servers.measure),
 }
-USUAL = ("hits", "misses", "memory", "importing", "migrating", "purging", "sweeping", "tags")
+USUAL = ("hits", "misses", "memory", "metrics", "importing", "migrating", "posting", "purging", "sweeping", "tags")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 

@@ -17,7 +17,7 @@ from statistics import median
 from bench import machine
 from bench.report import Section, Table, at_least, quartiles
 from bench.site import OWN_TIME, Client, Site
-from renderer.web.nginx import IMMUTABLE
+from renderer.web.nginx_hits import IMMUTABLE
 from tests.running import free_port
 
 FILES = 2000

@@ -16,9 +16,9 @@ from bench import throughput
 from bench.pictures import Photos, photos
 from bench.report import Section, Table, at_most, percentile
 from bench.site import Client, Site
+from renderer.metrics import STAGES
 from renderer.picture.jobs import Job, Made
 from renderer.picture.render import render_all
-from renderer.web.app import STAGES
 
 SIDES = range(80, 1281, 60)  # of boxes to fit into; times a dozen originals
 WARMING = 24  # pairs that are not counted

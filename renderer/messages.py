@@ -5,7 +5,7 @@ Dialects see and say nothing else. None of these knows a store, a cache or a soc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from renderer.recipe import Beside, Qualities, Recipe, Untouched
@@ -46,7 +46,8 @@ class Reply:
 class Show:
     """A rendition to show. `wish` is what the URL says of it, and what a signature covers; `alias` is what may be remembered.
 
-    `archived`: the name under which a remote store of renditions keeps it; '' where it keeps none such.
+    `archived`: the name under which a remote store of renditions keeps it; '' where it keeps none such. `varies`: the same URL may show
+    another format to somebody else.
     """
 
     rendition: Rendition
@@ -54,6 +55,7 @@ class Show:
     alias: Alias | None = None
     signature: str = ""
     archived: str = ""
+    varies: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,10 @@ class SideFile:
 
     show: Show
 
+    @property
+    def namespace(self) -> Namespace:
+        return self.show.rendition.ref.namespace
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -91,6 +97,10 @@ class Preparation:
 
     ref: Ref
     wishes: tuple[Wish, ...]
+
+    @property
+    def namespace(self) -> Namespace:
+        return self.ref.namespace
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,9 @@ class Terms:
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
     qualities: Qualities = Qualities()
+
+
+Answer = Callable[[int, str, tuple[tuple[str, str], ...]], Reply]  # how a dialect says that something failed: status, sentence, headers
 
 
 def plain(status: int, sentence: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:

@@ -71,3 +71,8 @@ class Namespaces(Mapping[str, Namespace]):
             return configured
         others = "|".join(map(re.escape, (*self._configured, *self._pattern.refused)))
         return (*configured, replace(self._pattern.like, name="*", element=rf"(?!(?:{others})/)(?P<space>{NAME})"))
+
+
+def served(namespaces: Mapping[str, Namespace]) -> tuple[Namespace, ...]:
+    """As Namespaces.served; of any other mapping what it has."""
+    return namespaces.served() if isinstance(namespaces, Namespaces) else tuple(namespaces.values())

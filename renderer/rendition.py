@@ -88,7 +88,8 @@ class Namespace:
     """A family of originals named alike. `originals`: what `/o/` may show: as-is, scrubbed or forbidden (decision 7).
 
     `extensions`: those that image-server's URLs may have, empty = all that can be made; `negotiates`: formats, by name, that who accepts
-    them gets instead of a JPEG, the best first. `element`: the regular expression of the name in a URL where it stands for many namespaces.
+    them gets instead of a JPEG, the best first; `outputs`: what a batch makes that names nothing. `element`: the regular expression of the
+    name in a URL, where it stands for many namespaces.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Namespace:
     originals: str = "scrubbed"
     extensions: tuple[str, ...] = ()
     negotiates: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
     element: str = ""
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -52,15 +53,17 @@ class Threads:
         self._threads.append(thread)
         return True
 
-    def finish(self) -> None:
-        """Wait until everything that was taken is done, without limit: that is the caller's business."""
+    def finish(self, seconds: float | None = None) -> bool:
+        """Wait until everything that was taken is done, for so long at most; whether it is. May be asked again."""
+        deadline = None if seconds is None else time.monotonic() + seconds
         with self._lock:
             self._stopping = True
             idle, self._idle = self._idle, []
         for thread in idle:
             thread.give(None)
         for thread in self._threads:
-            thread.join()
+            thread.join(None if deadline is None else max(0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def next_task(self, thread: _Thread) -> bool:
         """For a thread that has none: it gets one from the queue, or is idle; False when it may end."""

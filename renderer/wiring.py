@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import renderer
+from renderer import metrics
+from renderer.archive import Archive
+from renderer.beside import Besides
 from renderer.cache import Cache
 from renderer.catalog import Catalog, open_catalog
 from renderer.config import Config
 from renderer.debts import Debts
 from renderer.deletions import Deletions
 from renderer.describing import Describing
+from renderer.dialects import imageserver
 from renderer.dialects.links import Links
 from renderer.errors import StoreUnavailable
+from renderer.fetching import Fetcher, Rules
+from renderer.homes import Home, Homes
 from renderer.ingest import Ingest
+from renderer.jobs import Jobs
 from renderer.legacy import Legacy
-from renderer.originals import Home, Originals
+from renderer.originals import Originals
 from renderer.picture import codecs
+from renderer.preparing import Preparing
 from renderer.pruning.bounds import Bounds as PruneBounds
 from renderer.pruning.pruner import Pruner
 from renderer.pruning.pruner import Wishes as PruneWishes
 from renderer.quarantine import Quarantine
 from renderer.removal import Removal
+from renderer.rendition import Namespace
 from renderer.service import Bounds, Service
 from renderer.settling import Settling
 from renderer.stores import Store, open_store
 from renderer.walls import Walls
+from renderer.web.life import Life
 from renderer.workers import Workers
 
 if TYPE_CHECKING:
-    from renderer.web.app import Front
+    from renderer.web.app import Application, Front
 
 
 class Wiring:
     """Everything that a command may need, made when it is first asked for."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, config: Config, profile: bool = False) -> None:
+        """`profile`: whether the admin host may show where memory goes."""
+        self.config, self.profile = config, profile
+
+    @cached_property
+    def life(self) -> Life:
+        return Life()
 
     @cached_property
     def cache(self) -> Cache:
@@ -55,7 +71,7 @@ class Wiring:
             # Below our root a directory is ours to make; elsewhere its absence may be a disk that is not mounted.
             if store.kind == "file" and store.root.is_relative_to(self.config.root):
                 store.root.mkdir(parents=True, exist_ok=True)
-        return {name: open_store(store.kind, name, **store.settings()) for name, store in self.config.stores.items()}
+        return {name: metrics.watched(open_store(store.kind, name, **store.settings()), name) for name, store in self.config.stores.items()}
 
     @cached_property
     def deletions(self) -> Deletions:
@@ -66,12 +82,14 @@ class Wiring:
         return Debts(self.config.root / "debts.sqlite", self.config.namespaces_built())
 
     @cached_property
-    def homes(self) -> dict[str, Home]:
-        spaces, homes = self.config.namespaces_built(), {}
-        for name, space in self.config.namespaces.items():
-            sources = tuple(self.stores[source] for source in space.legacy)
-            homes[name] = Home(spaces[name], self.stores[space.store], space.prefix, sources, space.accept_mismatch)
-        return homes
+    def homes(self) -> Homes:
+        return Homes(self.config.namespaces_built(), self._home)
+
+    def _home(self, space: Namespace) -> Home:
+        chosen = self.config.settings_of(space.name)
+        sources = tuple(self.stores[source] for source in chosen.legacy)
+        renditions = self.stores[chosen.renditions] if chosen.renditions else None
+        return Home(space, self.stores[chosen.store], chosen.prefix, sources, chosen.accept_mismatch, renditions)
 
     @property
     def copies(self) -> Path:
@@ -110,7 +128,7 @@ class Wiring:
             file_bytes=max(Walls.file_bytes, self.config.limits.max_original_bytes),  # untouched originals are copied under it
             open_files=render.open_files,
         )
-        return Workers(self.config.engine(), render.count(), render.seconds, render.queue, render.max_renders, walls)
+        return Workers(self.config.engine(), render.count(), render.seconds, render.queue, render.max_renders, walls, metrics.render_died)
 
     @cached_property
     def quarantine(self) -> Quarantine:
@@ -127,7 +145,7 @@ class Wiring:
         called after every directory.
         """
         chosen = self.config.cache.model_copy(update=dict(changes))
-        spaces = self.config.namespaces
+        spaces = {name: self.config.settings_of(name) for name in self.config.namespaces_built()}
         bounds = PruneBounds(
             chosen.max_bytes, chosen.max_inodes, chosen.min_free, chosen.min_free_inodes, chosen.low_water / 100, chosen.min_age,
             chosen.max_age, {name: space.quota for name, space in spaces.items() if space.quota is not None},
@@ -148,38 +166,101 @@ class Wiring:
         keys = self.config.signing_keys()
         describing = Describing(self.catalog, self.workers)
         limits = self.config.limits_built()
-        return Service(self.cache, self.originals, describing, self.workers, self.quarantine, limits, keys, bounds, self._relieve)
+        return Service(
+            self.cache, self.originals, describing, self.workers, self.quarantine, limits, keys, bounds, self._relieve, self.archive,
+            self.besides,
+        )  # fmt: skip
+
+    @cached_property
+    def archive(self) -> Archive:
+        return Archive(self.homes, self.cache, self.config.limits.max_original_bytes)
+
+    @cached_property
+    def besides(self) -> Besides:
+        return Besides(self.originals, self.cache, self.config.limits_built(), self.config.serve.wait_seconds)
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        chosen = self.config.fetch
+        networks = tuple(map(ipaddress.ip_network, chosen.private_networks))
+        rules = Rules(networks, tuple(chosen.hosts), chosen.seconds, chosen.connect_seconds, chosen.redirects)
+        return Fetcher(rules, chosen.at_once, chosen.waiting)
+
+    @cached_property
+    def preparing(self) -> Preparing:
+        return Preparing(self.service, self.archive, self.config.limits_built(), self.config.signing_keys())
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        terms, base_url, keys = self.config.terms(), self.config.hosts.images.base_url(), self.config.signing_keys()
+        read_wish = partial(imageserver.wish_of, qualities=terms.qualities)
+        url = partial(imageserver.original_url, base_url, keys=keys)
+        return Jobs(self.config.root / "jobs", terms.namespaces, self.preparing, read_wish, url)
 
     @cached_property
     def ingest(self) -> Ingest:
         scratch = self.cache.root / "tmp"
         limits = self.config.limits_built()
-        return Ingest(self.originals, self.catalog, self.workers, self.cache, self.quarantine, limits, scratch)
+        return Ingest(self.originals, self.catalog, self.workers, self.cache, self.quarantine, limits, scratch, self.archive)
 
     @cached_property
     def removal(self) -> Removal:
-        return Removal(self.originals, self.catalog, self.cache, self.quarantine, self.config.serve.wait_seconds)
+        wait_seconds = self.config.serve.wait_seconds
+        return Removal(self.originals, self.catalog, self.cache, self.quarantine, wait_seconds, self.archive, self.besides)
 
     @cached_property
     def front(self) -> Front:
         from renderer import browser  # Flask and Werkzeug are half of what an application with the client library would load, for nothing
-        from renderer.web.app import Admin, Front, Images
+        from renderer.web.app import Front, Images
         from renderer.web.removing import Removing
+        from renderer.web.taking import Helpers, Taking
+        from renderer.web.tokens import MADE, Tokens
 
         terms = self.config.terms()
         images = Images(self.service, self.cache, terms)
         links = Links(terms, self.config.limits_built(), self.config.hosts.images.base_url(), self.config.signing_keys())
         pages = browser.create(self.originals, terms.namespaces, links, self.config.limits.sizes)
-        removing = Removing(self.removal, terms.namespaces, self.config.tokens(), pages.wsgi_app)
-        return Front({"images": images, "service": removing, "admin": Admin(self.load)})
+        tokens = Tokens(self.config.tokens(), {name: self.config.tokens_of(name) for name in (*self.config.namespaces, MADE)})
+        helpers = Helpers(self.ingest, self.fetcher, self.besides, self.preparing, self.jobs, self.cache)
+        taking = Taking(terms, tokens, helpers, self.config.limits.max_original_bytes, links.base_url, pages.wsgi_app)
+        removing = Removing(self.removal, terms.namespaces, tokens, taking)
+        return Front({"images": images, "service": removing, **self._operator()})
+
+    def _operator(self) -> dict[str, Application]:
+        """Hosts for who looks after us: the admin's; and health, of which the other two show a little."""
+        from renderer.web import health
+        from renderer.web.admin import Admin
+        from renderer.web.profiling import Profiling
+        from renderer.web.readings import Limits, Places, Readings, remembered
+
+        serve, root = self.config.serve, self.cache.root
+        stores = {name: health.of_store(store) for name, store in self.stores.items()}
+        homes = {home.store.name for home in self.homes.values()}  # without the others some pictures can still be made
+        checks = [stores[name] for name in sorted(homes)] + [health.of_pool(self.workers.is_alive), health.of_disk(root / "tmp")]
+        quarantined = remembered(lambda: sum(1 for _ in self.quarantine))
+        limits = Limits(serve.waiting, self.config.render.queue, self.config.cache.max_bytes)
+        places = Places(root, self.cache.pruning, self.config.hosts.admin.listen)
+        readings = Readings(lambda: self._load(quarantined()), self.workers.queued, limits, places, stores)
+        full = health.Health(checks, self.life.is_draining)
+        admin = Admin(self.load, readings, full, Profiling() if self.profile else None)
+        return {"admin": admin, "health": health.Health(checks, self.life.is_draining, is_discreet=True)}
+
+    def count(self, is_anew: bool) -> None:
+        """Count from now on, for metrics; before stores are opened. `is_anew`: this is no successor of a renderer that was reloaded."""
+        statsd = self.config.statsd
+        address = metrics.Address(statsd.host, statsd.port, statsd.prefix) if statsd.enabled else None
+        metrics.start(self.config.root / "run" / "metrics", self.config.namespaces, is_anew, address)
 
     def load(self) -> dict[str, Any]:
         """What the admin host shows."""
+        return self._load(sum(1 for _ in self.quarantine))
+
+    def _load(self, quarantined: int) -> dict[str, Any]:
         return {
             "version": renderer.__version__,
             "requests": self.service.load(),
             "render_processes": asdict(self.workers.pids()),
-            "quarantined": sum(1 for _ in self.quarantine),
+            "quarantined": quarantined,
             "owed": self._owed(),
         }
 

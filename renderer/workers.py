@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -52,7 +53,9 @@ class Pids:
 
 
 class Workers:
-    """`seconds`: time limit of one job; `queue`: how many calls may wait; `max_renders`: after so many calls a process is renewed."""
+    """`seconds`: time limit of one job; `queue`: how many calls may wait; `max_renders`: after so many calls a process is renewed;
+    `on_death`: is told why a process died before its call: by a `limit`, by a `crash`, or with its `pool`.
+    """
 
     def __init__(
         self,
@@ -62,8 +65,9 @@ class Workers:
         queue: int = 64,
         max_renders: int = 500,
         walls: Walls = Walls(),
+        on_death: Callable[[str], object] = str,
     ) -> None:
-        self._engine, self._walls = engine, walls
+        self._engine, self._walls, self._on_death = engine, walls, on_death
         self._processes, self._seconds, self._queue, self._max_renders = processes, seconds, queue, max_renders
         self._changing = threading.Lock()  # held while the pool is looked at or replaced
         self._pool: ProcessPool | None = None
@@ -104,7 +108,19 @@ class Workers:
         with self._changing:
             # pebble does not tell; multiprocessing.active_children() would also reap, in the wrong thread
             found = tuple(self._pool._pool_manager.worker_manager.workers) if self._pool else ()
-        return Pids(next(filter(None, map(_parent, found)), None), found)
+        return Pids(next(filter(None, map(render_walls.parent_of, found)), None), found)
+
+    def queued(self) -> int:
+        """How many calls wait for a process."""
+        with self._counting:
+            return max(0, len(self._in_flight) - self._processes)
+
+    def is_alive(self) -> bool:
+        """Whether there is a pool, or can be: a broken one is replaced."""
+        try:
+            return self._usable_pool().active
+        except (_PoolBroke, Busy):
+            return False
 
     def stop(self, seconds: float) -> None:
         """Take nothing new, let renders in flight end, and after `seconds` at most none is left."""
@@ -132,6 +148,7 @@ class Workers:
             try:
                 return self._run_once(task, arguments, seconds)
             except _PoolBroke:
+                self._on_death("pool")
                 self._usable_pool()  # the processes of the broken one are gone after this, and write no more
                 for target in targets:
                     target.unlink(missing_ok=True)
@@ -152,11 +169,13 @@ class Workers:
         except TimeoutError as error:
             if error.args[:1] != ("Task timeout",):  # the disk's, which is an OSError in Python; pebble's has these words
                 raise
+            self._on_death("limit")
             raise RenderKilled(f"it took more than {seconds:g} seconds") from error
         except ProcessExpired as error:
             if error.exitcode == _FORKSERVER_DIED:
                 _give_up(pool)
                 raise _PoolBroke("the forkserver died") from error
+            self._on_death("limit" if error.exitcode == -signal.SIGXCPU else "crash")
             raise RenderKilled(_obituary(error.exitcode), max(0, -error.exitcode)) from error
         except BrokenProcessPool as error:
             raise _PoolBroke(str(error)) from error
@@ -275,12 +294,3 @@ def _give_up(pool: ProcessPool) -> None:
 
 def _obituary(exitcode: int) -> str:
     return f"killed by signal {-exitcode}" if exitcode < 0 else f"it ended with status {exitcode}"
-
-
-def _parent(pid: int) -> int | None:
-    """The parent of a process by /proc; None when it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
-    except OSError:
-        return None
-    return int(status.rpartition(")")[2].split()[1])

@@ -81,3 +81,12 @@ def test_a_system_without_another_thread_makes_tasks_wait_for_those_there_are(mo
     threads.finish()
     assert done == [1]
     assert not Threads("t", 5, 5).add(lambda: done.append(2))
+
+
+def test_who_waits_for_the_end_may_stop_waiting_and_ask_again() -> None:
+    threads, go = Threads("t", 2, 0), threading.Event()
+    threads.add(lambda: go.wait(5))
+    assert not threads.finish(0)
+    assert not threads.finish(0.01)
+    go.set()
+    assert threads.finish(5)

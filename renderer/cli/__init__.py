@@ -12,9 +12,13 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from renderer.errors import BadRequest, ConfigError, RendererError
 from renderer.fields import in_line
+
+if TYPE_CHECKING:
+    from renderer.config import Config
 
 COMMANDS = {
     "up": "renderer.cli.up",
@@ -23,6 +27,7 @@ COMMANDS = {
     "import": "renderer.cli.importing",
     "migrate": "renderer.cli.migrate",
     "prerender": "renderer.cli.prerender",
+    "process": "renderer.cli.process",
     "url": "renderer.cli.url",
     "render": "renderer.cli.render",
     "config": "renderer.cli.config",
@@ -94,13 +99,17 @@ def _parser(wanted: str) -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    code: int = _module(arguments.command).run(arguments, configuration(arguments))
+    return code
+
+
+def configuration(arguments: argparse.Namespace) -> Config:
+    """As it stands now; ConfigError."""
     from renderer.config import Config  # heavy: see above
 
     file = arguments.config or os.environ.get("ONMISS_CONFIG") or None
     root = arguments.root or os.environ.get("ONMISS_ROOT") or None
-    config = Config.load(Path(file) if file else None, Path(root) if root else None, os.environ)
-    code: int = _module(arguments.command).run(arguments, config)
-    return code
+    return Config.load(Path(file) if file else None, Path(root) if root else None, os.environ)
 
 
 def _module(name: str) -> ModuleType:

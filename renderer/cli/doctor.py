@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
         ("stores", _stores(wiring)),
         ("legacy sources", _legacy(wiring)),
         ("catalog", _catalog(wiring)),
+        ("writing over HTTP", _writing(config)),
         ("render processes", _render_processes(wiring)),
     )
     ill = 0
@@ -149,6 +151,34 @@ def _deletions(wiring: Wiring) -> Iterator[Finding]:
 
 def _database(settings: object) -> tuple[str, str] | None:
     return (settings.url, settings.database) if isinstance(settings, CouchAccess) else None
+
+
+def _writing(config: Config) -> Iterator[Finding]:
+    own = sum(len(space.tokens) for space in (*config.namespaces.values(), config.new_namespaces))
+    if config.tokens() or own:
+        yield f"{len(config.tokens())} tokens for all namespaces, {own} for one", True
+    else:
+        yield "nobody may: there are no hosts.service.tokens", True
+    if config.new_namespaces.allowed:
+        yield "whoever has a token for it makes a namespace by posting to it", True
+    for name, space in config.namespaces.items():
+        if space.renditions:
+            rights = "s3:GetObject, s3:PutObject, and s3:ListBucket and s3:DeleteObject for a purge"
+            yield f"namespace {name}: renditions go to {space.renditions} too, which needs {rights}", True
+    yield from _statsd(config)
+
+
+def _statsd(config: Config) -> Iterator[Finding]:
+    """Nothing answers by UDP, so that a name that leads nowhere is all that can be seen."""
+    where = f"{config.statsd.host}:{config.statsd.port}"
+    if not config.statsd.enabled:
+        return
+    try:
+        socket.getaddrinfo(config.statsd.host, config.statsd.port, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        yield f"statsd at {where}: its name is not found: {error.strerror}", False
+    else:
+        yield f"statsd at {where}: its name is found", True
 
 
 def _catalog(wiring: Wiring) -> Iterator[Finding]:

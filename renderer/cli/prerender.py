@@ -20,32 +20,26 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-import stat
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from renderer.cli import FAILED
-from renderer.cli.importing import MOST_JOBS, links_of
+from renderer.cli.importing import links_of
 from renderer.cli.interrupting import INTERRUPTED, interruptible
+from renderer.cli.lists import ABORT_SECONDS, END_SECONDS, STDIN, configure_how, count, jobs_of, lines, opened, print_line
 from renderer.cli.progress import Progress
 from renderer.config import Config
 from renderer.errors import BadRequest
 from renderer.fields import in_line
-from renderer.migrating.crew import PATIENCE, Crew
+from renderer.migrating.crew import Crew
 from renderer.prerendering import FAILED as BAD
 from renderer.prerendering import MADE, THERE, Looking, Outcome, Prerendering, Tally
 from renderer.prerendering.listing import everything
 from renderer.prerendering.wishes import Unreadable, Wish, Wishes, sizes_of
 from renderer.removal import space_of
 from renderer.wiring import Wiring
-
-STDIN = "-"
-USUAL_NICE = 10  # half-way to the lowest: a visitor's miss, at 0, gets nine tenths of a processor that both want
-END_SECONDS = 2.0  # for what is still learnt about originals when all is made
-ABORT_SECONDS = 0.5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -55,12 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--all", action="store_true", help="every original that the store of the namespace has, in its order; with --sizes")
     add("--sizes", action="append", default=[], metavar="SIZE,…", help="for each original that comes without a size")
     add("--namespace", default="", metavar="NS", help="whose names they are (default: the first that is configured)")
-    add = parser.add_argument_group("how").add_argument
-    add("--dry-run", action="store_true", help="only say what would be made; no original is looked for")
-    add("--jobs", type=_number(1, MOST_JOBS), default=0, metavar="N", help="so many originals at once (default: two for a render process)")
-    add("--nice", type=_number(0, 19), default=USUAL_NICE, metavar="N", help="how far to give way to others (default: %(default)s)")
-    add("--patience", type=_number(1, 86_400), default=PATIENCE, metavar="S", help="how long to wait for what is down (%(default)g)")
-    add("--quiet", "-q", action="store_true", help="no line per rendition and no progress, only failures and the summary")
+    configure_how(parser, "only say what would be made; no original is looked for")
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -71,12 +60,13 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     if arguments.all or arguments.namespace:
         wishes.check_sizes(space)
     os.nice(arguments.nice)  # first: what is started later inherits it
-    wiring, crew = Wiring(config), Crew(_jobs(arguments.jobs, config), arguments.patience)
-    files = [_opened(name) for name in arguments.files]
+    wiring, crew = Wiring(config), Crew(jobs_of(arguments.jobs, config), arguments.patience)
+    files = [opened(name, "--from") for name in arguments.files]
     if arguments.all:
         found, total = wishes.of(everything(wiring.originals, space, crew)), None
     else:
-        found, total = wishes.read(_lines(arguments.lines, files)), _count(arguments.lines, files, max(1, len(sizes)))
+        found = wishes.read(chain(arguments.lines, lines(files)))
+        total = count(len(arguments.lines), files, max(1, len(sizes)))
     if arguments.dry_run:
         return _tell(Prerendering(Looking(wiring.cache), crew), found, total, arguments)
     try:
@@ -97,42 +87,6 @@ def _expect_together(arguments: argparse.Namespace, sizes: Sequence[str]) -> Non
         raise BadRequest("expected --sizes SIZE,… with --all, got none" if arguments.all else "expected a size for --sizes, got none")
     if arguments.files.count(STDIN) > 1:
         raise BadRequest("expected standard input to be one thing, got - more than once")
-
-
-def _jobs(wanted: int, config: Config) -> int:
-    """Two for each render process: while it renders for the one, the other fetches. More than the queues take would only come back."""
-    render, serve = config.render, config.serve
-    return max(1, min(wanted or 2 * render.count(), MOST_JOBS, render.count() + render.queue, serve.waiting * 2 // 3))
-
-
-def _opened(name: str) -> BinaryIO:
-    """Nobody closes it: a thread may be waiting for a line of it, and who closes it would wait for that thread."""
-    if name == STDIN and (sys.stdin is None or sys.stdin.isatty()):
-        raise BadRequest(f"expected a pipe or a file on standard input, got {'a terminal' if sys.stdin else 'none'}")
-    try:
-        # Not sys.stdin: Python aborts when it ends while a thread still waits for a line of that.
-        return open(0, "rb", closefd=False) if name == STDIN else open(name, "rb")
-    except OSError as error:
-        raise BadRequest(f"expected a file for --from, got {name}: {error.strerror}") from error
-
-
-def _lines(given: Iterable[str], files: Iterable[BinaryIO]) -> Iterator[str]:
-    yield from given
-    for file in files:
-        for line in file:
-            yield line.decode("utf-8", "surrogateescape")
-
-
-def _count(given: Sequence[str], files: Sequence[BinaryIO], times: int) -> int | None:
-    """For the bar: about how many there will be; None where to count them would be to read them away."""
-    if not all(stat.S_ISREG(os.fstat(file.fileno()).st_mode) for file in files):
-        return None
-    count = len(given)
-    for file in files:
-        began = file.tell()
-        count += sum(1 for line in file if line.strip())
-        file.seek(began)
-    return count * times
 
 
 def _tell(prerendering: Prerendering, found: Iterable[Wish | Unreadable], total: int | None, arguments: argparse.Namespace) -> int:
@@ -158,11 +112,7 @@ def _show(outcome: Outcome, progress: Progress, is_quiet: bool) -> None:
     if outcome.what == BAD:
         progress.say(f"{outcome.shown}: {outcome.reason}")
     elif outcome.wish and not is_quiet:
-        line = f"{in_line(outcome.wish.ref.name)}\t{in_line(outcome.wish.url)}"
-        if sys.stdout.isatty() and sys.stderr.isatty():
-            progress.say(line.replace("\t", "  "))  # on the same terminal, where the bar is
-        else:
-            print(line.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding), flush=True)
+        print_line(f"{in_line(outcome.wish.ref.name)}\t{in_line(outcome.wish.url)}", progress)
 
 
 def _conclude(tally: Tally, seconds: float, is_dry: bool) -> None:
@@ -175,12 +125,3 @@ def _conclude(tally: Tally, seconds: float, is_dry: bool) -> None:
     summary = f"{counts[MADE]} {'would be ' * is_dry}made, {counts[THERE]} already there, {counts[BAD]} failed"
     made = f"; {tally.bytes / 1e6:.1f} MB in {seconds:.1f} s, {counts[MADE] / max(seconds, 1e-9):.1f} renditions/s"
     print(summary + made * (not is_dry), file=sys.stderr, flush=True)
-
-
-def _number(least: int, most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,6}", text) or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"expected a number from {least} to {most}, got {text!r}")
-        return int(text)
-
-    return number

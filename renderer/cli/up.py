@@ -1,6 +1,7 @@
 """Run nginx, the renderer and the pruner together, in the foreground, until Ctrl-C.
 
-Images are served on port N (default 8080), the service pages on N+1, the admin pages on N+2.
+Images are served on port N (default 8080), the service pages on N+1, the admin pages on N+2. SIGHUP reads the
+configuration again; no request fails.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from renderer import walls
 from renderer.cli import logs, port
 from renderer.cli.importing import links_of
+from renderer.cli.reconfiguring import Reload, make_nginx_directories, try_out
+from renderer.cli.serve import options
 from renderer.config import Config
 from renderer.errors import ConfigError, RendererError
 from renderer.web import nginx, serve
@@ -31,6 +33,7 @@ SHOWN_SIZES = ("150x150!", "640x480")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=port, metavar="N", help="the images host's port; the service gets N+1, the admin N+2")
+    parser.add_argument("--profile", action="store_true", help="the admin host shows where memory goes; costs time and memory")
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
@@ -41,28 +44,23 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     _check(config)
     program = _program(config)
     conf = write_nginx_configuration(config, program)
-    options = _options(arguments)
     socket_path = Path(config.serve.socket)
-    children = [
-        Child("renderer", renderer_command(options), signal.SIGTERM, lambda: serve.accepts(socket_path), os.environ),
-        Child(
-            "nginx", [program, "-c", str(conf), "-e", str(Path(config.nginx.logs) / "error.log")],
-            signal.SIGQUIT, lambda: _listens(config.hosts.images.listen), os.environ,
-        ),
-        Child("pruner", pruner_command(_options(arguments, with_port=False)), signal.SIGTERM, lambda: True, os.environ),
-    ]  # fmt: skip
-    return supervise(children, config.serve.drain_seconds, lambda: _announce(config))
+    serving = Child("renderer", renderer_command(options(arguments)), signal.SIGTERM, lambda: serve.accepts(socket_path), os.environ)
+    sending = Child(
+        "nginx", [program, "-c", str(conf), "-e", str(Path(config.nginx.logs) / "error.log")],
+        signal.SIGQUIT, lambda: _listens(config.hosts.images.listen), os.environ,
+    )  # fmt: skip
+    pruning = Child("pruner", pruner_command(options(arguments, prune=True)), signal.SIGTERM, lambda: True, os.environ)
+    reload = Reload(arguments, config, program, serving, sending, pruning)
+    return supervise((serving, sending, pruning), lambda: reload.config.serve.drain_seconds, lambda: _announce(config), reload)
 
 
 def write_nginx_configuration(config: Config, program: str) -> Path:
     """Write nginx.conf where `up` starts nginx from, with the directories that it needs; ConfigError when nginx does not like it."""
-    for directory in (config.nginx.run, config.nginx.logs):
-        Path(directory).mkdir(parents=True, exist_ok=True)
+    make_nginx_directories(config)
     conf = Path(config.nginx.run) / "nginx.conf"
     conf.write_text(nginx.configuration(config), encoding="utf-8")
-    tried = subprocess.run([program, "-t", "-q", "-c", str(conf), "-e", "stderr"], capture_output=True, text=True, check=False)
-    if tried.returncode:
-        raise ConfigError("nginx", f"nginx does not accept {conf}: {tried.stderr.strip()}")
+    try_out(conf, program)
     return conf
 
 
@@ -106,11 +104,6 @@ def _address(listen: str) -> tuple[str, int]:
     return "0.0.0.0" if host == "*" else host.strip("[]"), int(number)  # noqa: S104  # nginx's word for everywhere
 
 
-def _options(arguments: argparse.Namespace, with_port: bool = True) -> list[str]:
-    given = {"--config": arguments.config, "--root": arguments.root, "--port": arguments.port if with_port else None}
-    return [word for option, value in given.items() if value for word in (option, str(value))]
-
-
 def _announce(config: Config) -> None:
     """A short table of URLs to click."""
     rows = [("service", f"{config.hosts.service.base_url()}/"), ("admin", f"{config.hosts.admin.base_url()}/")]
@@ -133,4 +126,3 @@ def _pictures(config: Config) -> Iterator[tuple[str, str]]:
         sizes = links.sizes(space, SHOWN_SIZES, config.limits.sizes.get(space.name, ()))
         for ref in itertools.islice(originals.names(space), SHOWN):
             yield from ((size, links.url(space, ref.name, size)) for size in sizes)
-

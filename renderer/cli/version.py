@@ -1,10 +1,10 @@
-"""Print the version."""
+"""Print the version, the git hash and the time of the build."""
 
 from __future__ import annotations
 
 import argparse
 
-import renderer
+from renderer.build import build
 from renderer.config import Config
 
 
@@ -13,5 +13,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
-    print(f"onmiss {renderer.__version__}")
+    print(f"onmiss {build()}")
     return 0

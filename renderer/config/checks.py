@@ -9,21 +9,24 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from renderer.config.places import FileSettings
+from renderer.config.places import FileSettings, NamespaceSettings
 from renderer.config.problems import similar
 from renderer.config.values import split_listen
-from renderer.dialects import huimages, native
-from renderer.errors import BadRequest, ConfigError
+from renderer.dialects import huimages, imageserver, native
+from renderer.errors import BadRequest, ConfigError, RendererError
 from renderer.fields import shown
 from renderer.ops import Operation, Watermark
 from renderer.picture.resample import missing
 from renderer.recipe import WHOLE, Qualities, Recipe, parse_recipe
+from renderer.rendition import NAMINGS, Namespace
 
 if TYPE_CHECKING:
     from renderer.config.model import Config
 
 # The first elements of URLs that mean something already.
-RESERVED_NAMES = (native.PREFIX, "o", *huimages.SIZE_NAMES)
+RESERVED_NAMES = (native.PREFIX, "o", *huimages.SIZE_NAMES, "originals", "purge", "status_check")
+# Nobody means these when he posts to one.
+NEVER_MADE = (*RESERVED_NAMES, huimages.NAMESPACE, "batch", "process", "probe", "metrics", "debug", "static", "public", "tmp")
 
 EVERYWHERE = {"*", "0.0.0.0", "[::]"}  # noqa: S104  # compared with, not bound to
 
@@ -33,8 +36,14 @@ LEAST_KEY_BYTES = 16
 
 def disagreements(config: Config) -> list[ConfigError]:
     """Everything wrong between the keys of `config`, each with its path and cure."""
-    checks = (_namespaces, _copies, _legacy, _places, _sizes, _rendering, _hosts, _waiting, _keys)
+    checks = (_namespaces, _copies, _legacy, _places, _renditions, _outputs, _sizes, _rendering, _hosts, _waiting, _keys)
     return [problem for check in checks for problem in check(config)]
+
+
+def _spaces(config: Config) -> dict[str, NamespaceSettings]:
+    """By the path of its key: every namespace, and what those made on first use are like, where they are."""
+    named = {f"namespaces.{name}": space for name, space in config.namespaces.items()}
+    return named | ({"new_namespaces": config.new_namespaces} if config.new_namespaces.allowed else {})
 
 
 def operations_of(text: str) -> tuple[Operation, ...]:
@@ -48,10 +57,11 @@ def operations_of(text: str) -> tuple[Operation, ...]:
 
 
 def _namespaces(config: Config) -> Iterator[ConfigError]:
-    for name, space in config.namespaces.items():
-        key = f"namespaces.{name}"
+    for name in config.namespaces:
         if name in RESERVED_NAMES:
-            yield ConfigError(key, f"expected a name that no URL begins with, got {name!r}", f"not {', '.join(RESERVED_NAMES)}")
+            problem = f"expected a name that no URL begins with, got {name!r}"
+            yield ConfigError(f"namespaces.{name}", problem, f"not {', '.join(RESERVED_NAMES)}")
+    for key, space in _spaces(config).items():
         if space.store not in config.stores:
             yield ConfigError(
                 f"{key}.store", f"expected the name of a store, got {shown(space.store)}", similar(space.store, config.stores)
@@ -60,7 +70,7 @@ def _namespaces(config: Config) -> Iterator[ConfigError]:
             kind = config.stores[space.store].kind
             problem = f"expected a store that takes originals, got {shown(space.store)}, a {kind}, which is only read"
             yield ConfigError(f"{key}.store", problem, "name a file or s3 store; what is only read is a source of what that lacks")
-        if name == huimages.NAMESPACE and space.naming == "path":
+        if key == f"namespaces.{huimages.NAMESPACE}" and space.naming == "path":
             yield ConfigError(
                 f"{key}.naming", "expected sha1 or md5 for huImages' URLs, got 'path'", "choose another name for the namespace"
             )
@@ -112,25 +122,48 @@ def _places(config: Config) -> Iterator[ConfigError]:
             yield ConfigError(f"stores.{name}.root", f"expected a directory outside the cache {config.cache.root}, got {store.root}")
         if isinstance(store, FileSettings) and store.root in config.cache.root.parents:
             yield ConfigError("cache.root", f"expected a directory outside the store {name}, got {config.cache.root}")
-    for first, second in itertools.combinations(config.namespaces, 2):
-        if _same_place(config, first, second):
-            problem = f"expected a place of its own, but {first} keeps originals there too"
-            yield ConfigError(f"namespaces.{second}", problem, "give one of them another store or prefix")
+    for (first, one), (second, other) in itertools.combinations(_spaces(config).items(), 2):
+        if _same_place(config, one, other):
+            problem = f"expected a place of its own, but {first.removeprefix('namespaces.')} keeps originals there too"
+            yield ConfigError(second, problem, "give one of them another store or prefix")
 
 
-def _same_place(config: Config, first: str, second: str) -> bool:
-    spaces = config.namespaces[first], config.namespaces[second]
+def _same_place(config: Config, *spaces: NamespaceSettings) -> bool:
+    """Names that are hashes are told apart by their form, and by the namespace that image-server's keys begin with."""
     if any(space.store not in config.stores for space in spaces):
         return False
-    if len({config.stores[space.store].place() for space in spaces}) > 1 or all(space.naming == "md5" for space in spaces):
+    namings = {space.naming for space in spaces}
+    if len({config.stores[space.store].place() for space in spaces}) > 1 or namings == {"md5"}:
         return False
     prefixes = [PurePosixPath(space.prefix) for space in spaces]
     if prefixes[0] == prefixes[1]:
-        return True
+        return namings != {"sha1", "md5"}
     # a path may lead from one prefix into a longer one
     return any(
         space.naming == "path" and own in other.parents for space, own, other in zip(spaces, prefixes, reversed(prefixes), strict=True)
     )
+
+
+def _renditions(config: Config) -> Iterator[ConfigError]:
+    for key, space in _spaces(config).items():
+        if space.renditions and space.renditions not in config.stores:
+            problem = f"expected the name of a store, got {shown(space.renditions)}"
+            yield ConfigError(f"{key}.renditions", problem, similar(space.renditions, config.stores))
+        elif space.renditions and not (config.stores[space.renditions].is_written and config.stores[space.renditions].keeps_maker):
+            problem = f"expected an s3 store, got {shown(space.renditions)}, a {config.stores[space.renditions].kind}"
+            yield ConfigError(f"{key}.renditions", problem, "only there it is kept what made a rendition, and so whether it is still good")
+
+
+def _outputs(config: Config) -> Iterator[ConfigError]:
+    for key, space in _spaces(config).items():
+        if space.outputs and space.naming != "md5":
+            yield ConfigError(f"{key}.outputs", f"expected outputs for the naming md5 only, got {space.naming}", "leave it out")
+            continue
+        for position, name in enumerate(space.outputs):
+            try:
+                imageserver.wish_of(name, Namespace("*", NAMINGS["md5"], extensions=tuple(space.extensions)), Qualities())
+            except RendererError as error:
+                yield ConfigError(f"{key}.outputs.{position}", str(error))
 
 
 def _sizes(config: Config) -> Iterator[ConfigError]:
@@ -180,11 +213,14 @@ def _waiting(config: Config) -> Iterator[ConfigError]:
 
 
 def _keys(config: Config) -> Iterator[ConfigError]:
-    for name, secrets in (("signing.keys", config.signing.keys), ("hosts.service.tokens", config.hosts.service.tokens)):
+    spaces = {f"{key}.tokens": space.tokens for key, space in _spaces(config).items()}
+    tokens = {"hosts.service.tokens": config.hosts.service.tokens} | spaces
+    for name, secrets in {"signing.keys": config.signing.keys, **tokens}.items():
         for position, secret in enumerate(secrets):
             if len(secret.text.encode()) < LEAST_KEY_BYTES:
                 cure = "make one: openssl rand -hex 32"
                 yield ConfigError(f"{name}.{position}", f"expected at least {LEAST_KEY_BYTES} characters, got fewer", cure)
-    for position, token in enumerate(config.hosts.service.tokens):
-        if not re.fullmatch(r"[!-~][ -~]*[!-~]", token.text):  # nothing else gets through a header as it is
-            yield ConfigError(f"hosts.service.tokens.{position}", "expected ASCII without blanks at its ends, got something else")
+    for name, secrets in tokens.items():
+        for position, token in enumerate(secrets):
+            if not re.fullmatch(r"[!-~][ -~]*[!-~]", token.text):  # nothing else gets through a header as it is
+                yield ConfigError(f"{name}.{position}", "expected ASCII without blanks at its ends, got something else")

@@ -37,6 +37,7 @@ _INTRODUCTIONS = {
     "catalog": "One catalog for all namespaces. Without one there is `{kind: sqlite}`.",
     "watermarks": "A mapping of names to watermarks; none by default. Names are lower-case letters and digits.",
     "namespaces": "A mapping of names to namespaces. Without one there is `huimages` with these defaults.",
+    "new_namespaces": "Besides `allowed`, the keys of a namespace, but `naming`, which is md5.",
 }
 
 

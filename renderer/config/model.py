@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from renderer.config import reading
 from renderer.config.catalogs import DEFAULT_CATALOG, CatalogSettings
-from renderer.config.checks import disagreements, operations_of
+from renderer.config.checks import NEVER_MADE, disagreements, operations_of
 from renderer.config.places import DEFAULT_NAMESPACES, DEFAULT_STORES, Name, NamespaceSettings, Stores
 from renderer.config.problems import spelled, together, translated
 from renderer.config.sections import (
@@ -27,10 +27,12 @@ from renderer.config.sections import (
     Signing,
     WatermarkSettings,
 )  # fmt: skip
-from renderer.config.values import Surroundings, split_listen
+from renderer.config.values import Secret, Surroundings, split_listen
+from renderer.config.writing import Fetch, NewNamespaces, Statsd
 from renderer.errors import ConfigError
 from renderer.limits import Limits
 from renderer.messages import Terms
+from renderer.namespaces import Namespaces, Pattern
 from renderer.ops.raster import Mark
 from renderer.picture.engine import Engine
 from renderer.recipe import Qualities
@@ -54,6 +56,7 @@ class Config(Section):
         description="Families of originals that are named alike and kept in one place, by the name that native URLs have for them. "
         "huImages' URLs mean the namespace huimages."
     )
+    new_namespaces: NewNamespaces = Field(description="Namespaces that image-server's URLs make on first use, and what they are like.")
     catalog: CatalogSettings = Field(description="What is known about originals beside their bytes: sizes, titles, tags, references.")
     quality: QualitySection = Field(description="What is filled in where a URL names no quality. After a change raise cache.generation.")
     watermarks: dict[MarkName, WatermarkSettings] = Field(
@@ -64,6 +67,8 @@ class Config(Section):
     hosts: Hosts = Field(description="nginx's three virtual hosts.")
     nginx: Nginx = Field(description="nginx itself, and its limits on misses. Hits are never limited.")
     signing: Signing = Field(description="Signed URLs.")
+    fetch: Fetch = Field(description="Originals that are taken in by URL: what may be fetched, and for how long.")
+    statsd: Statsd = Field(description="Numbers for statsd, beside those that Prometheus finds on the admin host.")
     log: Log = Field(description="The renderer's log.")
 
     @classmethod
@@ -110,8 +115,16 @@ class Config(Section):
             moved[name] = host.model_copy(update={"listen": f"{split_listen(host.listen)[0]}:{images + offset}"})
         return self.model_copy(update={"hosts": self.hosts.model_copy(update=moved)}).checked()
 
-    def namespaces_built(self) -> dict[str, Namespace]:
-        return {name: Namespace(name, NAMINGS[space.naming], space.originals) for name, space in self.namespaces.items()}
+    def namespaces_built(self) -> Namespaces:
+        """Those that are configured, and behind them those that are made on first use."""
+        configured = {name: _built(name, space) for name, space in self.namespaces.items()}
+        if not self.new_namespaces.allowed:
+            return Namespaces(configured)
+        return Namespaces(configured, Pattern(_built("*", self.new_namespaces), NEVER_MADE, self.root / "namespaces"))
+
+    def settings_of(self, namespace: str) -> NamespaceSettings:
+        """What the configuration says of one that it names, or of those that are made on first use."""
+        return self.namespaces.get(namespace, self.new_namespaces)
 
     def terms(self) -> Terms:
         by_format = tuple((name, getattr(self.quality, name)) for name in ("jpeg", "webp", "avif"))
@@ -134,11 +147,23 @@ class Config(Section):
         return f"{self.cache.generation}-{self.render.resampler}"
 
     def tokens(self) -> tuple[bytes, ...]:
-        """Who may write over HTTP."""
-        return tuple(token.text.encode() for token in self.hosts.service.tokens)
+        """Who may write to any namespace over HTTP."""
+        return _encoded(self.hosts.service.tokens)
+
+    def tokens_of(self, namespace: str) -> tuple[bytes, ...]:
+        """Who may write to this one, beside those."""
+        return _encoded(self.settings_of(namespace).tokens)
 
     def signing_keys(self) -> tuple[bytes, ...]:
-        return tuple(key.text.encode() for key in self.signing.keys)
+        return _encoded(self.signing.keys)
+
+
+def _built(name: str, space: NamespaceSettings) -> Namespace:
+    return Namespace(name, NAMINGS[space.naming], space.originals, tuple(space.extensions), tuple(space.negotiate), tuple(space.outputs))
+
+
+def _encoded(secrets: Sequence[Secret]) -> tuple[bytes, ...]:
+    return tuple(secret.text.encode() for secret in secrets)
 
 
 def _path(text: str | None) -> Path | None:

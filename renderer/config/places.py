@@ -20,13 +20,18 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$", max_length=64)
 Prefix = Annotated[str, StringConstraints(pattern=r"^$|^([A-Za-z0-9_-][A-Za-z0-9._-]*/?)+$", max_length=200)]
 
 
+Extension = Literal["jpg", "jpeg", "png", "gif", "webp", "avif"]
+
 _COUCH_REQUESTS = 2  # for an original: its document, and the attachment
 
 
 class StoreSettings(Settings):
-    """Of one kind of store. `is_written`: it takes originals too; else it is a source only."""
+    """Of one kind of store. `is_written`: it takes originals too; else it is a source only. `keeps_maker`: it keeps what made a
+    rendition, so that it can be told from what others made.
+    """
 
     is_written: ClassVar[bool] = True
+    keeps_maker: ClassVar[bool] = True
 
     def slowest_seconds(self) -> float:
         """How long a fetch may be silent before the store gives up, in seconds."""
@@ -36,6 +41,8 @@ class StoreSettings(Settings):
 class FileSettings(StoreSettings):
     kind: Literal["file"] = Field(description="A directory on this machine.")
     root: Placed = Field(default=Placed("originals"), description="The directory.")
+
+    keeps_maker: ClassVar[bool] = False
 
     def place(self) -> tuple[str, ...]:
         """Equal for two stores that keep their objects in the same place."""
@@ -126,6 +133,28 @@ class NamespaceSettings(Section):
     )
     local_copy: BytesOrOff = Field(
         default=None, description="Most bytes of local copies of its originals, or off; the store has what is pruned of them."
+    )
+    renditions: str = Field(
+        default="",
+        description="The store, a name under `stores`, that its renditions are put into as well and looked for before they are made; "
+        "empty = none. It must be an s3.",
+    )
+    extensions: list[Extension] = Field(
+        default_factory=list,
+        description="The only extensions that image-server's URLs may have there, others are 404; empty = jpg, jpeg, png, gif, webp, avif.",
+    )
+    outputs: list[str] = Field(
+        default_factory=list, description="What image-server's batches make where they name no outputs: x300.jpg, w200.webp."
+    )
+    negotiate: list[Literal["webp", "avif"]] = Field(
+        default_factory=list,
+        description="Formats that a browser which accepts them gets instead of a JPEG under the same URL, with `Vary: Accept`. Caches in "
+        "front must honour that. After a change reload nginx.",
+    )
+    tokens: list[SecretText] = Field(
+        default_factory=list,
+        json_schema_extra={"secret": True},
+        description="Bearer tokens that may write to this namespace only, as hosts.service.tokens may to all.",
     )
 
     def slowest_seconds(self, stores: Mapping[str, StoreSettings]) -> float:

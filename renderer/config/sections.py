@@ -217,8 +217,8 @@ class ServiceHost(_Host):
     tokens: list[SecretText] = Field(
         default_factory=list,
         json_schema_extra={"secret": True},
-        description="Bearer tokens, at least 16 characters each: a text, {env: NAME} or {file: PATH}. Who sends one of them may delete and "
-        "purge; with none, nobody may over HTTP.",
+        description="Bearer tokens, at least 16 characters each: a text, {env: NAME} or {file: PATH}. Who sends one of them may post, "
+        "delete and purge; with none, nobody may over HTTP.",
     )
 
 

@@ -61,6 +61,11 @@ def read(request: Request, terms: Terms) -> Intent | None:
     return Show(Rendition(space.ref(ref_name), recipe), str(alias), alias, signature)
 
 
+def space_of(path: str, terms: Terms) -> Namespace | None:
+    """The namespace of a path of our shape."""
+    return terms.namespaces.get(NAMESPACE)
+
+
 def _untouched(space: Namespace) -> Untouched:
     recipe = Untouched(scrubbed=space.originals != "as-is")
     native.judge_untouched(space, recipe)
@@ -84,11 +89,11 @@ def hits(terms: Terms) -> tuple[Hit, ...]:
     number = "[1-9][0-9]{0,4}"
     size = rf"/(?P<size>{number}x{number}!?|{'|'.join(SIZE_NAMES)})(?:~{SIGNATURE})?/{space.naming.captured}"
     selecting = "|".join(SELECTING)
-    jpeg = (f"{directory}/~$size.jpeg",)
+    jpeg, formats = (f"{directory}/~$size.jpeg{'$accepted' if space.negotiates else ''}",), space.negotiates
     found = (
-        Hit("huimages", space, rf"{size}(?:(?:\.jpe?g)?/[^/]+)?\.jpe?g", jpeg),
+        Hit("huimages", space, rf"{size}(?:(?:\.jpe?g)?/[^/]+)?\.jpe?g", jpeg, negotiates=formats),
         Hit("huimages formats", space, rf"{size}(?:(?:\.jpe?g)?/[^/.][^/]*)?\.(?P<ext>{selecting})", (f"{directory}/~$size.$ext",)),
-        Hit("huimages", space, rf"{size}(?:\.jpe?g)?(?:/[^/]+)?", jpeg),
+        Hit("huimages", space, rf"{size}(?:\.jpe?g)?(?:/[^/]+)?", jpeg, negotiates=formats),
     )
     if space.originals == "forbidden":
         return found

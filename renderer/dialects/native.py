@@ -14,10 +14,12 @@ from __future__ import annotations
 import re
 
 from renderer.dialects.hits import Hit
+from renderer.dialects.negotiation import MOST_NAME
 from renderer.errors import BadRequest, NotAllowed, NotUnderstood
 from renderer.fields import shown
-from renderer.formats import FORMATS, WRITABLE
+from renderer.formats import FORMATS, JPEG, WRITABLE
 from renderer.messages import Intent, Request, Show, Terms, plain
+from renderer.namespaces import served
 from renderer.recipe import Untouched, parse_recipe
 from renderer.rendition import Alias, Namespace, Rendition
 from renderer.signing import SIGNATURE
@@ -51,6 +53,11 @@ def read(request: Request, terms: Terms) -> Intent | None:
     return Show(Rendition(space.ref(name), recipe), f"{text}.{extension}", alias, match["signature"] or "")
 
 
+def space_of(path: str, terms: Terms) -> Namespace | None:
+    """The namespace that a path of our shape names."""
+    return terms.namespaces.get(path.split("/", 3)[2])
+
+
 def judge_untouched(space: Namespace, wish: Untouched) -> None:
     """NotAllowed where the namespace's policy for originals (decision 7) does not show this much."""
     if space.originals == "forbidden" or (space.originals == "scrubbed" and not wish.scrubbed):
@@ -59,16 +66,20 @@ def judge_untouched(space: Namespace, wish: Untouched) -> None:
 
 def hits(terms: Terms) -> tuple[Hit, ...]:
     """Recipes, and of originals those that the policy of the day allows: a file from before a change of policy is not found."""
-    return tuple(hit for space in terms.namespaces.values() for hit in _hits(space))
+    return tuple(hit for space in served(terms.namespaces) for hit in _hits(space))
 
 
 def _hits(space: Namespace) -> tuple[Hit, ...]:
-    directory = f"{space.name}/{space.naming.located}"
-    start = rf"/i/{re.escape(space.name)}/{space.naming.captured}/"
+    directory = f"{space.folder}/{space.naming.located}"
+    start = rf"/i/{space.pattern}/{space.naming.captured}/"
     signed = rf"(?:~{SIGNATURE})?"
     writable = "|".join(form.extension for form in WRITABLE)
-    recipes = rf"{start}(?P<recipe>(?!original)[a-z0-9][a-z0-9_,-]{{0,249}}){signed}\.(?P<ext>{writable})"
-    found = [Hit(f"native {space.name}", space, recipes, (f"{directory}/$recipe.$ext",))]
+    recipe = r"(?P<recipe>(?!original)[a-z0-9][a-z0-9_,-]{0,%d})"
+    found = [Hit(f"native {space.name}", space, rf"{start}{recipe % 249}{signed}\.(?P<ext>{writable})", (f"{directory}/$recipe.$ext",))]
+    if space.negotiates:
+        short = recipe % (MOST_NAME - len(f".{JPEG.extension}") - 1)
+        pattern, file = rf"{start}{short}{signed}\.{JPEG.extension}", f"{directory}/$marked$recipe.{JPEG.extension}$accepted"
+        found.insert(0, Hit(f"native {space.name} negotiated", space, pattern, (file,), negotiates=space.negotiates))
     if space.originals != "forbidden":
         wish = "original(?:-scrubbed)?" if space.originals == "as-is" else "original-scrubbed"
         readable = "|".join(form.extension for form in FORMATS)

@@ -1,7 +1,7 @@
 """One pass of the pruner: see what is there, see what is too much, and let go of what is worth least.
 
     <cache>/prune/lock     held by who prunes
-    <cache>/prune/state    JSON: where the hand stands, and what the last survey found; lost, it is found anew by the next
+    <cache>/prune/state    JSON: where the hand stands, what the last survey found, and sums; lost, it is found anew by the next
 
 Everything else that it needs to know stands with the files themselves.
 """
@@ -9,6 +9,7 @@ Everything else that it needs to know stands with the files themselves.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
@@ -32,8 +33,11 @@ from renderer.pruning.policy import EVERYTHING, POLICIES, RANKS
 from renderer.pruning.recency import LOG, VISITED, Manners, born, chosen, manners
 from renderer.pruning.replaying import replay
 from renderer.pruning.sweeping import Sweep, Usage, marks_of
+from renderer.pruning.totals import added, count_answers
 from renderer.pruning.tree import Tree
 from renderer.rendition import Namespace
+
+log = logging.getLogger(__name__)
 
 RELIEF_BYTES, RELIEF_SHARE = 64_000_000, 0.02  # what an emergency frees at least: some hundred renditions, or a part of the cache
 
@@ -131,9 +135,19 @@ class Pruner:
         summary.copies = asdict(self._prune_copies(now, way, is_dry, summary))
         summary.seconds = round(time.monotonic() - began, 3)
         if not is_dry:
-            state |= {"total": summary.bytes_after, "last": asdict(summary), "at": now}
+            totals = added(state.get("totals"), summary.evicted, summary.evicted_bytes, summary.seconds, passes=1)
+            state |= {"total": summary.bytes_after, "last": asdict(summary), "at": now, "totals": totals}
             self._keep(state)
+            self._count_answers()
         return summary
+
+    def _count_answers(self) -> None:
+        """A log that cannot be read, or a full disk, is no reason not to prune."""
+        if self.wishes.access_log and self.wishes.access_log.exists():
+            try:
+                count_answers(self.wishes.access_log, self._folder, self._cache.served, frozenset(self._namespaces))
+            except OSError as error:
+                log.info("hits are not counted: %s", error)
 
     def _sweep(self, tree: Tree, evictor: Evictor, now: float, way: str, found: Manners, is_dry: bool) -> Sweep:
         trusts = way in (VISITED, LOG)
@@ -173,6 +187,7 @@ class Pruner:
             wanted = max(RELIEF_BYTES, int(state.get("total", 0) * RELIEF_SHARE))
             hands = state.setdefault("hands", {})
             _, hands[""] = sweep.evict(Need(wanted, 0, "emergency"), [state.get("mark", 0), RANKS - 1, EVERYTHING], hands.get("", ""))
+        state["totals"] = added(state.get("totals"), evictor.files, evictor.bytes)
         with suppress(OSError):
             self._keep(state)
         return evictor.bytes

@@ -5,12 +5,12 @@ Three hosts share one socket; nginx says which was asked in ONMISS_HOST, a FastC
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ from werkzeug.exceptions import HTTPException
 
 from renderer import dialects
 from renderer.cache import Cache
-from renderer.errors import Busy, MethodNotAllowed, NotUnderstood, RendererError
+from renderer.errors import Busy, MethodNotAllowed, NotUnderstood, Refused, RendererError
 from renderer.messages import Reply, Request, Show, Terms, plain
-from renderer.service import Service
+from renderer.metrics import STAGES
+from renderer.recipe import Beside
+from renderer.service import Produced, Service
 from renderer.web import failures
+from renderer.web.counting import count_miss, counted
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -31,7 +34,6 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 log = logging.getLogger(__name__)
 misses = logging.getLogger("renderer.misses")
 
-STAGES = ("wait", "fetch", "decode", "operations", "encode", "publish")  # of a miss, in this order
 NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -43,7 +45,10 @@ class Front:
         self._hosts = hosts
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        host = self._hosts.get(environ.get("ONMISS_HOST", "images"))
+        name = environ.get("ONMISS_HOST", "images")
+        host = self._hosts.get(name)
+        if name == "service":
+            start_response = counted(name, start_response)
         try:
             if host is not None:
                 return host(environ, start_response)
@@ -67,30 +72,45 @@ class Images:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request, began = read_request(environ), time.monotonic()
+        show: Show | None = None
         spent: Mapping[str, float] = {}
         try:
             if request.method not in ("GET", "HEAD"):
                 raise MethodNotAllowed(request.method, ("GET", "HEAD"))
             intent = dialects.read(request, self._terms)
             if isinstance(intent, Show):
-                produced = self._service.produce(intent)
-                reply, spent = self._accelerated(produced.path), produced.milliseconds
+                show = intent
+                show, produced = self._produced(request, show)
+                reply, spent = self._accelerated(show, produced.path), produced.milliseconds
             else:
                 reply = intent
         except RendererError as error:
-            reply = failures.reply_to(error)
+            reply = failures.reply_to(error, dialects.answer_to(request))
             if reply.status >= 500:
                 log.warning("%s: %s", request.asked, error)
         except Exception:  # a bug, which Front reports
-            note_miss(request, Reply(500), spent, (time.monotonic() - began) * 1000)
+            note_miss(request, show, Reply(500), spent, time.monotonic() - began)
             raise
-        note_miss(request, reply, spent, (time.monotonic() - began) * 1000)
+        note_miss(request, show, reply, spent, time.monotonic() - began)
+        if show.varies if show else dialects.varies(request, self._terms):
+            reply = replace(reply, headers=(*reply.headers, ("Vary", "Accept")))
         return send(reply, start_response)
 
-    def _accelerated(self, path: Path) -> Reply:
+    def _produced(self, request: Request, show: Show) -> tuple[Show, Produced]:
+        """What is shown; the JPEG, where a limit refuses what is accepted instead of one."""
+        try:
+            return show, self._service.produce(show)
+        except Refused:
+            jpeg = dialects.instead(show, request, self._terms)
+            if jpeg is None:
+                raise
+            return jpeg, self._service.produce(jpeg)
+
+    def _accelerated(self, show: Show, path: Path) -> Reply:
         """nginx sends the file, with its own Range, HEAD, ETag and 304: no Content-Type and no Cache-Control of ours."""
         relative = self._cache.accel_path(path)
-        accel = "/_done/" + urllib.parse.quote(str(relative).encode("utf-8"))
+        way = "/_beside/" if isinstance(show.rendition.recipe, Beside) else "/_done/"
+        accel = way + urllib.parse.quote(str(relative).encode("utf-8"))
         try:
             length = path.stat().st_size
         except FileNotFoundError as error:
@@ -98,24 +118,12 @@ class Images:
         return Reply(200, (("X-Onmiss", "miss"),), accel=accel, accel_bytes=length)
 
 
-class Admin:
-    """Loopback only: is it well, and what is it doing."""
-
-    def __init__(self, load: Callable[[], Mapping[str, Any]]) -> None:
-        self._load = load
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if read_request(environ).path != "/":
-            return send(failures.reply_to(NotUnderstood("File not found")), start_response)
-        body = json.dumps(dict(self._load()), indent=2).encode() + b"\n"
-        return send(Reply(200, (("Content-Type", "application/json"), ("Cache-Control", "no-store")), body), start_response)
-
-
 def read_request(environ: Environ) -> Request:
     """WSGI hands bytes over as latin-1; a title that is no UTF-8 is decoration and must not fail."""
     path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "surrogateescape")
     asked = environ.get("REQUEST_URI", "").partition("?")[0] or urllib.parse.quote(environ.get("PATH_INFO", "").encode("latin-1"))
-    return Request(environ.get("REQUEST_METHOD", "GET"), path, environ.get("QUERY_STRING", ""), asked)
+    accepts = environ.get("ONMISS_ACCEPT", "").removeprefix(".")  # nginx's word: no header of a client becomes a parameter of this name
+    return Request(environ.get("REQUEST_METHOD", "GET"), path, environ.get("QUERY_STRING", ""), asked, accepts)
 
 
 def send(reply: Reply, start_response: StartResponse) -> Iterable[bytes]:
@@ -128,8 +136,9 @@ def send(reply: Reply, start_response: StartResponse) -> Iterable[bytes]:
     return [reply.body]
 
 
-def note_miss(request: Request, reply: Reply, spent: Mapping[str, float], total: float) -> None:
-    """One line a miss: method, URL, status, bytes, milliseconds in all and by stage."""
-    fields = {"method": request.method, "url": request.asked, "status": reply.status, "bytes": reply.length, "ms": round(total, 1)}
+def note_miss(request: Request, show: Show | None, reply: Reply, spent: Mapping[str, float], seconds: float) -> None:
+    """One line a miss: method, URL, status, bytes, milliseconds in all and by stage. It is counted too."""
+    count_miss(request, show, reply, spent, seconds)
+    fields = {"method": request.method, "url": request.asked, "status": reply.status, "bytes": reply.length, "ms": round(seconds * 1000, 1)}
     fields |= {name: round(spent[name], 1) for name in STAGES if name in spent}
     misses.info("%s", " ".join(f"{name}={value}" for name, value in fields.items()), extra={"fields": fields})

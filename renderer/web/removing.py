@@ -5,28 +5,27 @@
                   {"namespace": "scenes", "name": ["hall/lamp.jpg"]}
                   {"namespace": "scenes", "all": true}
 
-It stands in front of the other pages of the service host. The token is judged before the name or the body is looked at; a browser sends
-none by itself, so that no page of somebody else can make it delete anything.
+It stands in front of the other pages of the service host. The token is judged before the body is looked at.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import logging
 import time
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from renderer.errors import BadRequest, MethodNotAllowed, NotAllowed, NotFound, NotUnderstood, RendererError, TokenNeeded, TooManyBytes
+from renderer.errors import BadRequest, MethodNotAllowed, NotFound, NotUnderstood, RendererError, TooManyBytes
 from renderer.fields import shown
 from renderer.messages import Reply
 from renderer.removal import Receipt, Removal, ref_of, space_of
 from renderer.rendition import Namespace, Ref
 from renderer.web import failures
 from renderer.web.app import Application, Environ, StartResponse, send
+from renderer.web.tokens import Holder, Tokens
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +39,8 @@ Answer = tuple[int, dict[str, Any]]
 class Removing:
     """`behind`: what answers all other URLs of the host."""
 
-    def __init__(self, removal: Removal, namespaces: Mapping[str, Namespace], tokens: Sequence[bytes], behind: Application) -> None:
-        self._removal, self._namespaces, self._behind = removal, namespaces, behind
-        self._tokens = [_digest(token) for token in tokens]
+    def __init__(self, removal: Removal, namespaces: Mapping[str, Namespace], tokens: Tokens, behind: Application) -> None:
+        self._removal, self._namespaces, self._tokens, self._behind = removal, namespaces, tokens, behind
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -54,12 +52,13 @@ class Removing:
             return self._behind(environ, start_response)
         return send(self._reply(environ, method, answer), start_response)
 
-    def _reply(self, environ: Environ, method: str, answer: Callable[[Environ, str], Answer]) -> Reply:
+    def _reply(self, environ: Environ, method: str, answer: Callable[[Environ, Holder], Answer]) -> Reply:
         """Whatever happens is said in JSON."""
         try:
             if environ["REQUEST_METHOD"] != method:
                 raise MethodNotAllowed(environ["REQUEST_METHOD"], (method,))
-            status, content = answer(environ, f"token {self._judged(environ)} at {environ.get('REMOTE_ADDR', '?')}")
+            holder = self._tokens.holder(environ.get("HTTP_AUTHORIZATION", ""))
+            status, content = answer(environ, replace(holder, name=f"{holder.name} at {environ.get('REMOTE_ADDR', '?')}"))
             return _json(status, content)
         except RendererError as error:
             if failures.status_of(error) >= 500:
@@ -69,32 +68,22 @@ class Removing:
             log.exception("%s %s", method, shown(environ["PATH_INFO"]))
             return _json(500, {"error": "internal error"})
 
-    def _judged(self, environ: Environ) -> int:
-        """Which of the tokens it is, from 1. Each is compared, in a time that tells neither which one fits nor how far."""
-        if not self._tokens:
-            raise NotAllowed("nobody may delete or purge over HTTP until hosts.service.tokens is configured")
-        scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-        digest = _digest(given.strip().encode("latin-1", "replace"))
-        fits = [hmac.compare_digest(token, digest) for token in self._tokens]
-        if scheme.lower() != "bearer" or not any(fits):
-            raise TokenNeeded("expected the header Authorization: Bearer with a token of hosts.service.tokens")
-        return fits.index(True) + 1
-
-    def _delete(self, environ: Environ, who: str) -> Answer:
+    def _delete(self, environ: Environ, who: Holder) -> Answer:
         """What was there is gone when this answers 200; a repeat finds it Gone, and what never was is NotFound."""
         namespace, _, name = _path(environ).removeprefix("/originals/").partition("/")
         if namespace not in self._namespaces:
             raise NotUnderstood(f"expected one of {', '.join(self._namespaces)} for a namespace, got {shown(namespace)}")
+        who.expect(namespace)
         receipt = self._removal.delete(self._namespaces[namespace].ref(name))
         if not (receipt.files or receipt.original or receipt.entry):
             self._removal.check_deleted(receipt.ref)
             raise NotFound(receipt.ref)
         answer = _spelled(receipt)
         told = answer | {"ref": _told(receipt.ref)}
-        log.info("deleted by %s: %s", who, " ".join(f"{name}={value}" for name, value in told.items()))
+        log.info("deleted by %s: %s", who.name, " ".join(f"{name}={value}" for name, value in told.items()))
         return 200, answer
 
-    def _purge(self, environ: Environ, who: str) -> Answer:
+    def _purge(self, environ: Environ, who: Holder) -> Answer:
         match _body(environ):
             case {"id": list(names), **rest} if not rest:
                 return self._purge_each(names, "", who)
@@ -104,11 +93,13 @@ class Removing:
                 return self._purge_all(space_of(self._namespaces, namespace), who)
         raise BadRequest('expected {"id": […]}, {"namespace": …, "name": […]} or {"namespace": …, "all": true} for a purge')
 
-    def _purge_each(self, names: Sequence[object], namespace: str, who: str) -> Answer:
+    def _purge_each(self, names: Sequence[object], namespace: str, who: Holder) -> Answer:
         """All names are read before anything is dropped; one that fails does not stop the rest."""
         if not 0 < len(names) <= MOST_NAMES:
             raise BadRequest(f"expected 1 to {MOST_NAMES} names in a purge, got {len(names)}")
         refs = [self._ref(name, namespace) for name in names]
+        for space in {ref.namespace.name for ref in refs}:
+            who.expect(space)
         receipts, failed, status = [], [], 200
         for ref in refs:
             try:
@@ -126,8 +117,9 @@ class Removing:
             raise BadRequest(f"expected texts for names, got {shown(str(name))}")
         return ref_of(self._namespaces, name, namespace)
 
-    def _purge_all(self, space: Namespace, who: str) -> Answer:
+    def _purge_all(self, space: Namespace, who: Holder) -> Answer:
         """For a few seconds only. A repeat begins anew and soon is where this one ended, for what was dropped is no longer found."""
+        who.expect(space.name)
         receipts: list[Receipt] = []
         deadline, complete = time.monotonic() + PURGE_SECONDS, True
         for ref in self._removal.cached(space):
@@ -138,11 +130,6 @@ class Removing:
         _note_purge(who, receipts)
         sums = {"files": sum(receipt.files for receipt in receipts), "bytes": sum(receipt.bytes for receipt in receipts)}
         return 200, {"namespace": space.name, "originals": len(receipts), **sums, "complete": complete}
-
-
-def _digest(token: bytes) -> bytes:
-    """Of one length, so that not even the length of a token shows."""
-    return hashlib.sha256(token).digest()
 
 
 def _path(environ: Environ) -> str:
@@ -167,10 +154,10 @@ def _body(environ: Environ) -> object:
         raise BadRequest("expected JSON for a purge") from error
 
 
-def _note_purge(who: str, receipts: Sequence[Receipt]) -> None:
+def _note_purge(who: Holder, receipts: Sequence[Receipt]) -> None:
     files = sum(receipt.files for receipt in receipts)
     first = _told(receipts[0].ref) if receipts else "none"
-    log.info("purged by %s: %d originals, %d files, the first of %s", who, len(receipts), files, first)
+    log.info("purged by %s: %d originals, %d files, the first of %s", who.name, len(receipts), files, first)
 
 
 def _told(ref: Ref) -> str:

@@ -1,7 +1,7 @@
 """nginx and the renderer under one parent: started in order, restarted when they die, stopped in order.
 
-nginx is told QUIT first (TERM cuts a miss in flight), then the renderer TERM. Each child is a session of its own, so that a Ctrl-C in the
-terminal reaches only us, and so that the workers that a killed nginx leaves behind, with its port, can be found and ended.
+Stopping, nginx is told QUIT first (TERM cuts a miss in flight), then the renderer TERM. Each child is a session of its own, so that a
+Ctrl-C in the terminal reaches only us, and so that the workers that a killed nginx leaves behind, with its port, can be found and ended.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from renderer.web.reloading import STOPPING, Terminal
 
 log = logging.getLogger(__name__)
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+_SIGNALS = (*STOPPING, signal.SIGHUP, signal.SIGCHLD)
+_DONE = object()
 _PR_SET_PDEATHSIG = 1
 HEALTHY_SECONDS, LONGEST_PAUSE = 10, 30  # a child that lived this long starts again at once; one that keeps dying less and less often
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -35,6 +38,11 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._began, self._deaths = 0.0, 0
         self.next_start = 0.0
+        self.is_renewing = False
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
 
     def start(self) -> None:
         self._began = time.monotonic()
@@ -69,6 +77,25 @@ class Child:
         log.error("%s died (%s); starting it again in %d s", self.name, _cause(code), pause)
         self._process, self.next_start = None, time.monotonic() + pause
 
+    def send(self, number: signal.Signals) -> None:
+        """To the process alone, if it is there."""
+        if self._process is not None and self.is_alive():
+            self._process.send_signal(number)
+
+    def renew(self, seconds: float) -> Iterator[None]:
+        """Stop it gently, firmly after `seconds`, and start it again; yields while there is nothing to do but wait."""
+        self.is_renewing, deadline = True, time.monotonic() + seconds
+        try:
+            self.send(self._gentle)
+            while self.is_alive() and time.monotonic() < deadline:
+                yield
+            self.signal_group(signal.SIGKILL)
+            if self._process is not None:
+                self._process.wait(2)
+            self.start()
+        finally:
+            self.is_renewing = False
+
     def stop(self, seconds: float, hurried: Callable[[], bool]) -> None:
         """Gently, then firmly after `seconds` or as soon as `hurried` says so."""
         if self._process is None:
@@ -91,8 +118,13 @@ class Child:
                 os.killpg(self._process.pid, number)
 
 
-def supervise(children: Sequence[Child], drain_seconds: float, on_ready: Callable[[], None]) -> int:
-    """Start `children` in order, keep them running until a signal, stop them in reverse order. Returns the exit code."""
+def supervise(
+    children: Sequence[Child], drain_seconds: Callable[[], float], on_ready: Callable[[], None], reload: Callable[[], Iterator[None]]
+) -> int:
+    """Start `children` in order, keep them running until a signal, stop them in reverse order. Returns the exit code.
+
+    SIGHUP begins a `reload`, which yields where it has to wait; meanwhile the children are looked after as ever.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         for child in children:
@@ -101,33 +133,45 @@ def supervise(children: Sequence[Child], drain_seconds: float, on_ready: Callabl
                 log.error("%s did not start; its log says why", child.name)
                 return 1
         on_ready()
-        _watch(children)
+        _watch(children, reload)
         return 0
     finally:
         for child in reversed(children):
-            child.stop(drain_seconds + 2, _asked_again)
+            child.stop(drain_seconds() + 2, _asked_again)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
-def _watch(children: Sequence[Child]) -> None:
+def _watch(children: Sequence[Child], reload: Callable[[], Iterator[None]]) -> None:
+    terminal, wanted = Terminal(), False
+    course: Iterator[None] | None = None
     while True:
-        received = signal.sigtimedwait(_SIGNALS, 1.0)
-        if received is not None and received.si_signo != signal.SIGCHLD:
-            log.info("%s: stopping", signal.Signals(received.si_signo).name)
+        received = signal.sigtimedwait(_SIGNALS, 1.0 if course is None else 0.05)
+        number = received.si_signo if received else 0
+        if number in STOPPING or (number == signal.SIGHUP and terminal.is_gone()):
+            log.info("%s: stopping", signal.Signals(number).name)
             return
+        wanted = wanted or number == signal.SIGHUP
+        if wanted and course is None:
+            wanted, course = False, reload()
+        if course is not None and next(course, _DONE) is _DONE:
+            course = None
         for child in children:
-            if child.is_alive():
-                continue
-            if not child.next_start:
-                child.bury()
-            if time.monotonic() >= child.next_start:
-                child.next_start = 0.0
-                child.start()
+            _look_after(child)
+
+
+def _look_after(child: Child) -> None:
+    if child.is_renewing or child.is_alive():
+        return
+    if not child.next_start:
+        child.bury()
+    if time.monotonic() >= child.next_start:
+        child.next_start = 0.0
+        child.start()
 
 
 def _asked_again() -> bool:
     """A second signal means at once."""
-    return signal.sigtimedwait((signal.SIGTERM, signal.SIGINT), 0) is not None
+    return signal.sigtimedwait(STOPPING, 0) is not None
 
 
 def _before_exec() -> None:

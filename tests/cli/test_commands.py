@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -225,6 +226,25 @@ def test_doctor_draws_every_watermark(root: Path, tmp_path: Path) -> None:
     assert "ok   watermark good: can be drawn" in seen.stdout
     assert "FAIL watermark bad: watermarks.bad.file: expected a PNG, WebP or JPEG file" in seen.stdout
     assert seen.returncode == 1
+
+
+def test_doctor_tells_who_may_write_and_what_that_needs() -> None:
+    from renderer.cli import doctor
+
+    def told(tree: dict[str, Any]) -> list[tuple[str, bool | None]]:
+        return list(doctor._writing(Config.of(tree)))
+
+    assert told({}) == [("nobody may: there are no hosts.service.tokens", True)]
+    tree = {
+        "stores": {"disk": {"kind": "file"}, "far": {"kind": "s3", "bucket": "far-away"}},
+        "namespaces": {"p": {"naming": "md5", "renditions": "far", "tokens": ["sixteen letters."]}},
+        "new_namespaces": {"allowed": True},
+        "statsd": {"enabled": True, "host": "no-such-host.invalid"},
+    }
+    sentences = dict(told(tree))
+    assert sum(well is False for well in sentences.values()) == 1
+    for said in ("0 tokens for all namespaces, 1 for one", "makes a namespace", "p: renditions go to far", "no-such-host.invalid:8125: it"):
+        assert any(said in sentence for sentence in sentences), said
 
 
 def test_doctor_fails_where_something_is_not_well(root: Path) -> None:

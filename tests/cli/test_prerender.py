@@ -216,10 +216,9 @@ def test_a_store_that_does_not_answer_ends_it_with_a_clear_sentence(tmp_path: Pa
 class Slow:
     """A list on standard input that a test writes as it likes, so that the command is as far as the test wants it to be."""
 
-    def __init__(self, site: Site, *words: str) -> None:
+    def __init__(self, words: list[str], root: Path) -> None:
         self.process = subprocess.Popen(
-            command(site, "--from", "-", *words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            cwd=site.root, start_new_session=True, bufsize=0,
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=root, start_new_session=True, bufsize=0,
         )  # fmt: skip  # without a buffer `select` tells whether there is a line
 
     def write(self, *lines: str) -> None:
@@ -251,7 +250,13 @@ def _session(pid: int) -> int:
 
 @contextmanager
 def slow(site: Site, *words: str) -> Iterator[Slow]:
-    running = Slow(site, *words)
+    with slowly(command(site, "--from", "-", *words), site.root) as running:
+        yield running
+
+
+@contextmanager
+def slowly(words: list[str], root: Path) -> Iterator[Slow]:
+    running = Slow(words, root)
     try:
         yield running
     finally:

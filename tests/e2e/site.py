@@ -99,8 +99,8 @@ class Site:
         self.start_renderer()
         self.start_nginx()
 
-    def start_renderer(self) -> None:
-        command = [sys.executable, "-m", "renderer", "serve", "--config", str(self.file), "--root", str(self.root)]
+    def start_renderer(self, *options: str) -> None:
+        command = [sys.executable, "-m", "renderer", "serve", "--config", str(self.file), "--root", str(self.root), *options]
         environ = {**os.environ, **self.environ, "PYTHONPATH": str(TOP)}
         with self.log.open("ab") as output:
             self.renderer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ, cwd=self.root)

@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.e2e.site import TOP, jpeg
+from tests.e2e.site import TOP, UNLIMITED, jpeg
+from tests.e2e.test_reload import Load, change, children, is_alive
 from tests.servers import find_program, stop, unused_port
 from tests.waiting import wait_until
 
@@ -117,6 +119,48 @@ def test_what_dies_is_started_again(root: Path) -> None:
                 lambda v=victim, n=text.count("started"): (root / "up.log").read_text().count("started") > n, 20, f"{victim} again"
             )
             wait_until(lambda v=victim: _status(port, f"/150x15{len(v)}/{name}.jpeg") == 200, 20, "a picture")
+
+
+@pytest.mark.feature(132)
+def test_SIGHUP_changes_everything_but_ports_and_fails_no_request(root: Path) -> None:
+    port, file = three_ports(), root / "onmiss.yaml"
+    file.write_text(yaml.safe_dump({"nginx": UNLIMITED, "render": {"processes": 2}, "cache": {"generation": 1}}))
+    with up(root, port, "--config", str(file)) as process:
+        onmiss(root, "import", str(root.parent / "pictures/one.jpg"))
+        (name,) = (path.name for path in (root / "originals").rglob("*01") if path.is_file())
+        assert _status(port, f"/150x150/{name}.jpeg") == 200
+        pids = started(root)
+        load = Load(lambda path: fetch(port, path)[0], name)
+        with load():
+            for generation in (2, 3):
+                change(file, "cache", generation=generation)
+                process.send_signal(signal.SIGHUP)
+                wait_until(lambda n=generation: says(root, "reloaded") == n - 1, 60, "a reload")
+                assert _status(port, f"/{150 + generation}x150/{name}.jpeg") == 200
+                assert list((root / "cache/files").glob(f"{generation}-*/**/*{150 + generation}x150*"))
+        assert set(load.statuses) == {200}, load.statuses
+        now = started(root)
+        assert (now["nginx"], now["renderer"]) == (pids["nginx"], pids["renderer"])
+        assert now["pruner"] != pids["pruner"]
+        change(file, "cache", generations=4)
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: says(root, "going on as before"), 10, "a refusal")
+        assert says(root, "cache.generations")
+        assert _status(port, f"/160x150/{name}.jpeg") == 200
+        family = children(process.pid)
+        assert len(family) >= 6
+        process.kill()
+        wait_until(lambda: not any(map(is_alive, family)), 20, "the end of all of them")
+
+
+def says(root: Path, words: str) -> int:
+    """How often the log does."""
+    return (root / "up.log").read_text().count(words)
+
+
+def started(root: Path) -> dict[str, str]:
+    """Process numbers by name, the latest of each."""
+    return dict(re.findall(r"(\w+) started, process (\d+)", (root / "up.log").read_text()))
 
 
 def _status(port: int, path: str) -> int:

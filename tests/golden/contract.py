@@ -32,10 +32,11 @@ class Entry:
     redirect: str = ""
     refused: int = 0
     nginx: int = 0
+    accept: str = ""
     size_of: tuple[tuple[Size, Size], ...] = ()
 
     def __str__(self) -> str:
-        return ascii(self.url)[1:-1]
+        return ascii(self.url)[1:-1] + (f" as {self.accept}" if self.accept else "")
 
     @property
     def looked_up(self) -> str:
@@ -46,7 +47,12 @@ class Entry:
         """As nginx hands it over: decoded once."""
         asked, _, query = self.url.partition("?")
         path = urllib.parse.unquote_to_bytes(asked.encode()).decode("utf-8", "surrogateescape")
-        return Request("GET", path, query, asked)
+        return Request("GET", path, query, asked, self.accept)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a browser sends that accepts just this."""
+        return {"Accept": f"image/{self.accept},*/*;q=0.8"} if self.accept else {}
 
 
 @dataclass(frozen=True)
@@ -92,12 +98,13 @@ GROUPS = _read()
 ENTRIES = [(group, entry) for group in GROUPS for entry in group.entries]
 
 
-def looked_up(terms: Terms, path: str) -> list[PurePosixPath]:
-    """What nginx would look for, below the generation: the files of the first Hit that matches; none when none does."""
+def looked_up(terms: Terms, path: str, accept: str = "") -> list[PurePosixPath]:
+    """What nginx would look for, below the generation: the files of the first Hit that matches; none when none does. `accept`: a format."""
     for hit in (hit for dialect in DIALECTS for hit in dialect.hits(terms)):
         match = re.fullmatch(hit.pattern, path)
         if match:
-            return [PurePosixPath(_filled(file, match.groupdict())) for file in hit.files]
+            bucket = {"accepted": f".{accept}", "marked": "~n."} if accept in hit.negotiates else {"accepted": "", "marked": ""}
+            return [PurePosixPath(_filled(file, match.groupdict() | bucket)) for file in hit.files]
     return []
 
 

@@ -25,7 +25,7 @@ NAMESPACES = {
     "paths": {"naming": "path", "prefix": "b"},
     "shut": {"naming": "path", "prefix": "c", "originals": "forbidden"},
 }
-TERMS = Config.of({"namespaces": NAMESPACES}).terms()
+TERMS = Config.of({"namespaces": NAMESPACES, "new_namespaces": {"allowed": True, "prefix": "d"}}).terms()
 
 letters = st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="/\\")
 segments = st.text(letters, min_size=1, max_size=12).filter(lambda text: text[0] not in "~.")
@@ -62,11 +62,23 @@ def huimages_paths(draw: st.DrawFn) -> str:
     return f"/{size}{draw(signatures)}/{name}{ending}{title}{draw(st.sampled_from(('', '.jpeg', '.png', '.webp')))}"
 
 
+@st.composite
+def imageserver_paths(draw: st.DrawFn) -> str:
+    space, name = draw(st.sampled_from(("open", "made"))), draw(NAMES["open"])
+    number = st.integers(0, 100_001).map(str)
+    sizes = st.builds("{}x{}".format, number, number) | number.map("x{}".format) | number.map("w{}".format) | st.just("full_size")
+    qualities = st.just("") | st.integers(0, 101).map("-q{}".format)
+    pictures = st.builds("{}{}".format, sizes, qualities)
+    stem = draw(pictures | st.sampled_from(("original", "info", "notes", "a.b-c_d", "x", "")))
+    extension = draw(st.sampled_from(("", ".jpg", ".jpeg", ".png", ".json", ".txt", ".bmp", ".", ".a.b")))
+    return f"/{space}/{name[:3]}/{name[3:6]}/{name[6:9]}/{name[9:]}/{stem}{draw(signatures)}{extension}"
+
+
 alphabet = st.sampled_from(
     [*"/~.!_-,$%\\ \n\0ox0159aIA2", "/i/", "huimages", "paths", "fit-1x1", ".png", "150x150", "thumb", "original", "é", "A" * 32]
 )
 wild_paths = st.lists(alphabet, max_size=25).map(lambda parts: "/" + "".join(parts))
-paths = native_paths() | huimages_paths() | wild_paths
+paths = native_paths() | huimages_paths() | imageserver_paths() | wild_paths
 
 
 def understood(path: str) -> Show | None:
@@ -103,16 +115,16 @@ def test_whatever_nginx_looks_for_is_below_the_directory_of_one_original(path: s
     for file in looked_up(TERMS, path):
         assert not file.is_absolute()
         assert ".." not in file.parts
-        assert file.parts[0] in NAMESPACES
+        assert file.parts[0] in TERMS.namespaces
 
 
-@given(native_paths() | huimages_paths())
+@given(native_paths() | huimages_paths() | imageserver_paths())
 def test_most_of_what_is_drawn_is_understood(path: str) -> None:
     """So that the property above is about something."""
     intent = understood(path)
     assume(intent is not None)
     assert intent is not None
-    assert intent.rendition.ref.namespace.name in NAMESPACES
+    assert intent.rendition.ref.namespace.name in (*NAMESPACES, "made")
 
 
 @pytest.mark.parametrize("path", ["/i/huimages/{ID}/original.jpeg", "/i/huimages/{ID}/original-scrubbed.tiff"])
@@ -130,4 +142,4 @@ def test_a_native_url_reads_back_as_its_recipe(recipe: Recipe) -> None:
 
 def test_what_a_policy_forbids_nginx_does_not_look_for() -> None:
     shown = {hit.namespace.name for hit in native.hits(TERMS) if hit.name.endswith("originals")}
-    assert shown == {name for name, space in TERMS.namespaces.items() if space.originals != "forbidden"}
+    assert shown == {name for name, space in TERMS.namespaces.items() if space.originals != "forbidden"} | {"*"}

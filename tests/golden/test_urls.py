@@ -52,7 +52,7 @@ def test_exactly_one_dialect_reads_it(terms: Terms, entry: Entry) -> None:
 
 @entries("hit")
 def test_the_first_hit_that_matches_names_the_file(terms: Terms, entry: Entry) -> None:
-    assert entry.directory / entry.looked_up in looked_up(terms, entry.request().path)
+    assert entry.directory / entry.looked_up in looked_up(terms, entry.request().path, entry.accept)
 
 
 @entries("size_of")

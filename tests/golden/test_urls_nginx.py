@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from renderer.formats import BY_EXTENSION
+from renderer.web.nginx_hits import MIMES
 from tests.golden.contract import GROUPS, Entry, Group
 from tests.nginx.standing import Standing, settled, standing
 
@@ -32,12 +32,12 @@ def of(group: Group, kind: str) -> list[Entry]:
 @pytest.mark.feature(1, 2, 15, 17)
 def test_nginx_alone_serves_what_is_there(group: Group, nginx: Standing) -> None:
     for entry in of(group, "hit"):
-        assert nginx.ask(entry.url).status == ASKS, entry
+        assert nginx.ask(entry.url, headers=entry.headers).status == ASKS, entry
         planted = nginx.plant(entry.directory / entry.looked_up, entry.url.encode())
-        answered = nginx.ask(entry.url)
+        answered = nginx.ask(entry.url, headers=entry.headers)
         planted.unlink()
         assert (answered.status, answered.body) == (200, entry.url.encode()), entry
-        assert answered["content-type"] == BY_EXTENSION[entry.looked_up.rpartition(".")[2]].mime, entry
+        assert answered["content-type"] == MIMES[entry.looked_up.rpartition(".")[2]], entry
         assert answered["x-content-type-options"] == "nosniff", entry
 
 

@@ -9,11 +9,12 @@ import pytest
 from tests.house import tree
 
 ORDER = """
-    errors formats fields box ops recipe rendition limits signing messages markup dialects
-    picture walls workers
-    metrics threads locks placing couch stores catalog deletions debts quarantine absences rests homes legacy originals settling
+    errors build formats fields box ops recipe rendition namespaces limits signing messages markup dialects
+    picture walls workers locks
+    metrics threads placing couch stores catalog deletions debts quarantine absences rests homes legacy originals settling
     fetching memo cache desk
-    describing service ingest removal importing migrating prerendering pruning jobs browser
+    describing verdicts archive beside recalling making service ingest removal preparing
+    importing migrating prerendering pruning jobs processing browser
     config web wiring
     client cli __main__
 """.split()
@@ -24,9 +25,12 @@ HOMES = {
     "pyvips": ("picture/vips",),
     "pillow_heif": ("picture/opening",),
     "pebble": ("workers",),
+    "prometheus_client": ("metrics/prometheus",),
+    "statsd": ("metrics/statsd",),
     "boto3": ("stores/s3",),
     "botocore": ("stores/s3",),
     "couchdb": ("couch",),
+    "urllib3": ("fetching/asking", "stores/s3"),
     "yaml": ("config",),
     "pydantic": ("config",),
     "flup": ("web/serve",),

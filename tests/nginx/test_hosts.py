@@ -58,6 +58,22 @@ def test_the_admin_host_has_nginxs_figures_and_the_renderers(echoing: Standing) 
     assert json.loads(ask(echoing.port + 2, "/").body)["ONMISS_HOST"] == "admin"
 
 
+@pytest.mark.parametrize("offset", [0, 1], ids=["images", "service"])
+def test_health_is_asked_with_nothing_of_the_client(echoing: Standing, offset: int) -> None:
+    given = {"Cookie": "_hda=1", "Authorization": "Bearer x", "Proxy": "x", "X-Forwarded-For": "x"}
+    answered = ask(echoing.port + offset, "/%73tatus_check?a=b", "GET", given)
+    asked = json.loads(answered.body)
+    assert (asked["ONMISS_HOST"], asked["PATH_INFO"], asked["REQUEST_URI"], asked.get("QUERY_STRING", "")) == (
+        "health",
+        "/status_check",
+        "/status_check",
+        "",
+    )
+    assert [name for name in asked if name.startswith("HTTP_")] == []
+    assert [value for name, value in answered.headers if name == "x-content-type-options"] == ["nosniff"]
+    assert ask(echoing.port + offset, "/status_check", "POST").status == 405
+
+
 @pytest.mark.parametrize("offset", [1, 2], ids=["service", "admin"])
 def test_without_a_renderer_they_are_busy_in_plain_text(tmp_path: Path, offset: int) -> None:
     with standing(settled(tmp_path)) as site:

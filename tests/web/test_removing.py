@@ -6,7 +6,7 @@ import hmac
 import io
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from renderer.stores import Facts
 from renderer.stores.memory import MemoryStore
 from renderer.web import removing
 from renderer.web.removing import MOST_BODY_BYTES, MOST_NAMES, Removing
+from renderer.web.tokens import Tokens
 
 HASHED, PATHS = Namespace("huimages", NAMINGS["sha1"]), Namespace("scenes", NAMINGS["path"])
 REF = HASHED.ref("FKXGYNOJJ7H3IFO35FPUBC445EPOQRXN01")
@@ -60,14 +61,14 @@ class Asked:
 class House:
     """Originals in memory, a real cache, and the application in front of one that answers `behind`."""
 
-    def __init__(self, root: Path, tokens: tuple[bytes, ...] = (FIRST, SECOND)) -> None:
+    def __init__(self, root: Path, tokens: tuple[bytes, ...] = (FIRST, SECOND), own: Mapping[str, Sequence[bytes]] | None = None) -> None:
         self.root, self.store, self.catalog = root, MemoryStore(name="far"), MemoryCatalog("catalog")
         self.cache = Cache(root / "cache", "1")
         self.cache.prepare()
         homes = {space.name: Home(space, self.store, f"{space.name}/") for space in (HASHED, PATHS)}
         self.originals = Originals(homes, root / "copies", Limits(), Deletions(root / "deletions"))
         self.removal = Removal(self.originals, self.catalog, self.cache, Quarantine(root / "quarantine", {}))
-        self.application = Removing(self.removal, {"huimages": HASHED, "scenes": PATHS}, tokens, self._behind)
+        self.application = Removing(self.removal, {"huimages": HASHED, "scenes": PATHS}, Tokens(tokens, own or {}), self._behind)
 
     @staticmethod
     def _behind(environ: Mapping[str, Any], start_response: Any) -> list[bytes]:
@@ -292,6 +293,25 @@ def test_every_token_is_compared_whether_or_not_one_fits(house: House, monkeypat
         compared.clear()
         house.purge({"id": [REF.name]}, authorization=authorization)
         assert compared == [(32, 32), (32, 32)]
+
+
+@pytest.mark.feature(170)
+def test_the_token_of_a_namespace_is_good_for_that_one_only(tmp_path: Path) -> None:
+    house = House(tmp_path, own={"scenes": [b"only for scenes"]})
+    mine = {"authorization": "Bearer only for scenes"}
+    house.put(REF)
+    house.put(LAMP)
+    refused = [
+        house.delete(REF, **mine),
+        house.purge({"id": [REF.name]}, **mine),
+        house.purge({"id": [str(LAMP), REF.name]}, **mine),
+        house.purge({"namespace": "huimages", "all": True}, **mine),
+    ]
+    assert [answer.status for answer in refused] == [403] * 4
+    assert house.renditions() == 4
+    assert house.purge({"namespace": "scenes", "all": True}, **mine).status == 200
+    assert house.delete(LAMP, **mine).status == 200
+    assert house.renditions() == 2
 
 
 @pytest.mark.feature(170)

@@ -1,0 +1,67 @@
+"""What of a request is counted. A few microseconds each; labels are those of this installation, never the client's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from renderer import metrics
+from renderer.dialects import DIALECTS
+from renderer.messages import Reply, Request, Show
+from renderer.metrics import Outcome
+from renderer.preparing import Prepared
+from renderer.recipe import Recipe
+from renderer.rendition import Ref
+from renderer.service import Produced
+
+_SHAPES = tuple((dialect.NAME, re.compile(dialect.SHAPE, re.DOTALL)) for dialect in DIALECTS)
+
+
+def dialect_of(request: Request) -> str:
+    """Whose shape it has, read or refused; 'none' for nobody's."""
+    return next((name for name, shape in _SHAPES if shape.fullmatch(request.path)), "none")
+
+
+def count_miss(request: Request, show: Show | None, reply: Reply, spent: Mapping[str, float], seconds: float) -> None:
+    """A request of the images host. `show`: what it asked for, if that was a picture; `spent`: milliseconds by stage."""
+    dialect = dialect_of(request)
+    namespace = show.rendition.ref.namespace.name if show else "none"
+    metrics.request("images", dialect, namespace, reply.status)
+    if show is None:
+        return
+    is_shown = reply.status == 200
+    if is_shown:
+        metrics.missed(dialect, seconds, spent)
+    count_version(show, "failed" if not is_shown else "ok" if "fetch" in spent else "noop")
+    if reply.status in (404, 410):  # a store that does not answer counts itself
+        metrics.fetched("original_unavailable")
+    metrics.latency("resize_image", seconds)
+
+
+def count_version(show: Show, outcome: Outcome) -> None:
+    recipe = show.rendition.recipe
+    form, quality = (recipe.output.format.extension, recipe.output.quality) if isinstance(recipe, Recipe) else ("", 0)
+    metrics.version(show.rendition.ref.namespace.name, form, quality, outcome)
+
+
+def count_prepared(ref: Ref, prepared: Sequence[Prepared]) -> None:
+    """Renditions that were wished for on the service host; what is known of the original is none."""
+    outcomes: list[Outcome] = []
+    for each in prepared:
+        if isinstance(each.wish.recipe, Recipe):
+            spent = each.outcome.milliseconds if isinstance(each.outcome, Produced) else {}
+            outcomes.append("failed" if isinstance(each.outcome, Exception) else "ok" if "fetch" in spent else "noop")
+            count_version(each.wish.of(ref), outcomes[-1])
+    if outcomes and set(outcomes) == {"noop"}:
+        metrics.versions_noop(ref.namespace.name)
+
+
+def counted(host: str, start_response: Callable[..., Any]) -> Callable[..., Any]:
+    """`start_response` of a host whose requests are counted as they are answered."""
+
+    def start(status: str, *rest: Any) -> Any:
+        metrics.request(host, "none", "none", int(status[:3]))
+        return start_response(status, *rest)
+
+    return start

@@ -1,0 +1,299 @@
+"""image-server's URLs through real nginx: posting, what is made of it, who answers, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.e2e.site import Answer, Site, encoded, jpeg, picture, running
+from tests.nginx.asking import Answered, ask
+from tests.servers import S3Server
+from tests.waiting import wait_until
+
+TOKEN, OF_Q = "a token of sixteen letters or more", "the token of namespace q"
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+ENVIRON = {"ONMISS_HOSTS__SERVICE__TOKENS": json.dumps([TOKEN])}
+JSON = "application/json; charset=UTF-8"
+MOST_BYTES = 2_000_000
+
+
+def tree(server: S3Server) -> dict[str, Any]:
+    """p keeps its renditions in S3, q nowhere but here."""
+    return {
+        "stores": {"disk": {"kind": "file"}, "far": {"kind": "s3", **server.settings()}},
+        "namespaces": {
+            "p": {"naming": "md5", "store": "far", "renditions": "far", "originals": "as-is"},
+            "q": {"naming": "md5", "tokens": [OF_Q], "extensions": ["jpg", "gif", "webp"]},
+        },
+        "new_namespaces": {"allowed": True},
+        "nginx": {"miss_rate": "off", "miss_connections": "off", "open_file_cache": "off"},
+        "limits": {"max_original_bytes": MOST_BYTES, "max_side_out": 1000},
+        "fetch": {"private_networks": ["127.0.0.0/8"], "seconds": 0.5},
+    }
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, rclone_server: S3Server) -> Iterator[Site]:
+    """One for all tests here; each has pictures of its own."""
+    with running(tmp_path_factory.mktemp("site"), tree(rclone_server), ENVIRON) as site:
+        yield site
+
+
+class Handler(BaseHTTPRequestHandler):
+    """A web site with pictures to fetch. `pages`: path to bytes; below /slow nothing ever comes."""
+
+    pages: ClassVar[dict[str, bytes]] = {}
+    leaving: ClassVar[threading.Event] = threading.Event()
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/slow"):
+            self.leaving.wait(30)
+        page = self.pages.get(self.path)
+        self.send_response(200 if page is not None else 404)
+        self.send_header("Content-Length", str(len(page or b"")))
+        self.end_headers()
+        self.wfile.write(page or b"")
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    Handler.leaving.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def post(site: Site, path: str, body: bytes = b"", headers: Mapping[str, str] = AUTHORIZED) -> Answered:
+    return ask(site.service_port, path, "POST", {"Content-Length": str(len(body)), **headers}, body)
+
+
+def directory(content: bytes, space: str = "p") -> str:
+    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return f"/{space}/{digest[:3]}/{digest[3:6]}/{digest[6:9]}/{digest[9:]}"
+
+
+def size(answer: Answer) -> tuple[int, int]:
+    return answer.picture().size
+
+
+def told(answer: Answered) -> dict[str, Any]:
+    assert (answer["content-type"], answer["x-content-type-options"]) == (JSON, "nosniff")
+    content: dict[str, Any] = json.loads(answer.body)
+    return content
+
+
+@pytest.mark.feature(111, 116, 117, 118, 119, 120, 121, 122)
+def test_what_is_posted_is_there_in_every_size(site: Site) -> None:
+    content = jpeg(800, 600, seed=11)
+    answered = post(site, "/p", content)
+    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    expected = f'{{\n  "hash": "{digest}",\n  "height": 600,\n  "width": 800,\n  "content_type": "image/jpeg"\n}}\n'
+    assert (answered.status, answered.body.decode(), answered["content-type"]) == (200, expected, JSON)
+    place = directory(content)
+    sizes = {
+        "w200.jpg": (200, 150), "x200.jpg": (200, 200), "300x200.jpg": (300, 200), "x200-q30.jpg": (200, 200), "full_size.png": (800, 600),
+        "1000x1000.webp": (1000, 1000), "w1000.gif": (1000, 750), "x200-q0.jpeg": (200, 200), "w100.avif": (100, 75),
+    }  # fmt: skip
+    for name, wanted in sizes.items():
+        answer = site.get(f"{place}/{name}")
+        mime = "image/" + name.rpartition(".")[2].replace("jpg", "jpeg")
+        assert (answer.status, size(answer), answer["content-type"]) == (200, wanted, mime), name
+        assert answer["cache-control"] == "public, max-age=31536000, immutable"
+    assert len(site.get(f"{place}/x200-q30.jpg").body) < len(site.get(f"{place}/x200.jpg").body)
+    assert site.get(f"{place}/x200-q0.jpeg").body == site.get(f"{place}/x200.jpg").body
+    assert site.get(f"{place}/original").body == content
+    known = site.get(f"{place}/info.json")
+    assert json.loads(known.body) == told(answered)
+    assert (known["content-type"], known["content-security-policy"]) == ("application/json", "sandbox; default-src 'none'")
+
+
+@pytest.mark.feature(116)
+def test_hits_are_nginx_s_alone_information_included(site: Site) -> None:
+    content = jpeg(640, 480, seed=12)
+    assert post(site, "/p?outputs=x300.jpg,w200.webp", content).status == 200
+    before = len(site.misses())
+    for name in ("x300.jpg", "w200.webp", "info.json"):
+        answer = site.get(f"{directory(content)}/{name}")
+        assert (answer.status, answer["x-onmiss"]) == (200, ""), name
+    assert len(site.misses()) == before
+
+
+@pytest.mark.feature(110, 115, 125)
+def test_outputs_are_in_the_store_when_the_answer_comes_and_what_is_asked_for_soon_after(site: Site) -> None:
+    content = jpeg(640, 480, seed=13)
+    assert post(site, "/p?outputs=x300.jpg,x300.webp,info.json", content).status == 200
+    store, place = site.wiring.stores["far"], directory(content)[1:]
+    mimes = {"x300.jpg": "image/jpeg", "x300.webp": "image/webp", "info.json": "application/json", "original": "image/jpeg"}
+    for name, mime in mimes.items():
+        facts = store.facts(f"{place}/{name}")
+        assert facts is not None, name
+        assert facts.content_type == mime
+    assert site.get(f"/{place}/w200.jpg").status == 200
+    wait_until(lambda: store.facts(f"{place}/w200.jpg"), 10, "an upload after the answer")
+
+
+@pytest.mark.feature(125)
+def test_what_the_store_has_is_not_rendered_again(site: Site) -> None:
+    content = jpeg(640, 480, seed=14)
+    assert post(site, "/p?outputs=x300.jpg", content).status == 200
+    place = directory(content)
+    first = site.get(f"{place}/x300.jpg")
+    for path in site.wiring.cache.files.rglob("*x300.jpg"):
+        path.unlink()
+    for path in site.wiring.cache.files.rglob("fill-300x300_q75.jpg"):
+        path.unlink()
+    again = site.get(f"{place}/x300.jpg")
+    assert (again.status, again.body, again["etag"]) == (200, first.body, first["etag"])
+    assert "encode=" not in site.misses()[-1]
+
+
+@pytest.mark.feature(112, 113, 114)
+def test_an_original_is_taken_by_its_url(site: Site, web: str) -> None:
+    content = jpeg(320, 240, seed=15)
+    Handler.pages |= {"/Photo.jpg": content, "/photo.jpg": jpeg(16, 16), "/large.jpg": bytes(MOST_BYTES + 1), "/page.html": b"<html>"}
+    answered = post(site, f"/p?source={web}/Photo.jpg&outputs=w100.jpg")
+    assert (answered.status, told(answered)["width"]) == (200, 320)
+    assert size(site.get(f"{directory(content)}/w100.jpg")) == (100, 75)
+    before = site.cached()
+    refusals = {
+        f"{web}/absent.jpg": 404, f"{web}/large.jpg": 413, f"{web}/page.html": 415, f"{web}/slow.jpg": 504,
+        "http://169.254.169.254/latest": 403, "http://10.1.2.3/a.jpg": 403, "file:///etc/passwd": 403, "ftp://example.net/a.jpg": 403,
+    }  # fmt: skip
+    for source, status in refusals.items():
+        refused = post(site, f"/p?source={source}&outputs=w100.jpg")
+        assert (refused.status, list(told(refused))) == (status, ["error"]), source
+    assert "10.1.2.3" not in post(site, "/p?source=http://10.1.2.3/a.jpg").body.decode()
+    assert (site.cached(), site.left_over()) == (before, [])
+
+
+@pytest.mark.feature(111)
+def test_a_form_will_do(site: Site) -> None:
+    content = jpeg(64, 48, seed=16)
+    part = 'Content-Disposition: form-data; name="image"; filename="a.jpg"\r\nContent-Type: text/html\r\n\r\n'
+    body = b"--XYZ\r\n" + part.encode() + content + b"\r\n--XYZ--\r\n"
+    form = AUTHORIZED | {"Content-Type": "multipart/form-data; boundary=XYZ"}
+    answered = post(site, "/p", body, form)
+    assert (answered.status, told(answered)["content_type"]) == (200, "image/jpeg")
+    assert site.get(f"{directory(content)}/original").body == content
+    twice = b"--XYZ\r\n" + part.encode() + content + b"\r\n" + body
+    for broken in (b"--XYZ--\r\n", b"nothing of a form", twice):
+        assert post(site, "/p", broken, form).status == 400
+    assert site.left_over() == []
+
+
+@pytest.mark.feature(126)
+def test_process_makes_what_is_missing(site: Site) -> None:
+    content = jpeg(640, 480, seed=17)
+    assert post(site, "/p?outputs=x300.jpg", content).status == 200
+    place = directory(content)
+    answered = post(site, f"{place}/process?outputs=x300.jpg,w200.jpg")
+    assert (answered.status, answered.body) == (200, b"")
+    assert site.wiring.stores["far"].facts(f"{place[1:]}/w200.jpg")
+    expected = {"": 400, "?outputs=": 400, "?outputs=x300.bmp": 404, "?outputs=random.jpg": 404, "?output=x300.jpg": 400}
+    for query, status in expected.items():
+        assert post(site, f"{place}/process{query}").status == status, query
+    absent = directory(b"nothing of the kind")
+    assert post(site, f"{absent}/process?outputs=x300.jpg").status == 404
+
+
+@pytest.mark.feature(127, 129)
+def test_side_files_are_stored_shown_harmlessly_and_replaced(site: Site) -> None:
+    content = jpeg(64, 48, seed=18)
+    post(site, "/p", content)
+    place = directory(content)
+    assert site.get(f"{place}/test.txt").status == 404
+    answered = post(site, f"{place}/test.txt", b"first")
+    assert (answered.status, answered.body, answered["content-type"]) == (200, b"{}\n", JSON)
+    post(site, f"{place}/page.html", b"<script>alert(1)</script>")
+    post(site, f"{place}/logo.html", encoded(picture(8, 8), "PNG"))
+    for name, mime in (("page.html", "text/plain; charset=utf-8"), ("logo.html", "image/png")):
+        miss, hit = site.get(f"{place}/{name}"), site.get(f"{place}/{name}")
+        assert (miss.status, miss["content-type"], miss["content-security-policy"]) == (200, mime, "sandbox; default-src 'none'")
+        assert (miss.comparable(), hit["x-onmiss"]) == (hit.comparable(), "")
+        assert "immutable" not in hit["cache-control"]
+    assert (site.get(f"{place}/test.txt").body, post(site, f"{place}/test.txt", b"2nd..").status) == (b"first", 200)
+    assert site.get(f"{place}/test.txt").body == b"2nd.."
+    for name, status in (("original", 403), ("info.json", 403), ("x200.jpg", 403), ("x200.bmp", 403), (".hidden", 400), ("a~b", 400)):
+        assert post(site, f"{place}/{name}", b"evil").status == status, name
+    assert post(site, f"{place}/empty.txt", b"").status == 400
+    assert post(site, f"{directory(b'nothing')}/test.txt", b"text").status == 404
+    assert site.get(f"{place}/original").body == content
+
+
+@pytest.mark.feature(123, 124, 129)
+def test_what_cannot_be_asked_for_is_refused_and_nothing_is_rendered(site: Site) -> None:
+    content = jpeg(640, 480, seed=19)
+    post(site, "/q", content, {"Authorization": f"Bearer {OF_Q}"})
+    place = directory(content, "q")
+    before = site.cached()
+    expected = {"x200.bmp": 404, "x200.png": 404, "random.jpg": 404, "w5000.jpg": 422, "x200-q101.jpg": 400, "x0200.jpg": 400}
+    for name, status in expected.items():
+        answer = site.get(f"{place}/{name}")
+        assert answer.status == status, name
+    assert site.get(f"{place}/x200.bmp").body == b"404 image not available. Not Found\n"
+    assert json.loads(site.get(f"{place}/w5000.jpg").body)["error"].startswith("expected at most 1000 pixels a side")
+    assert site.cached() == before
+
+
+@pytest.mark.feature(130)
+def test_namespaces_are_apart_and_made_on_first_use(site: Site) -> None:
+    content = jpeg(64, 48, seed=20)
+    assert post(site, "/p", content).status == 200
+    for space in ("q", "brand-new", "never"):
+        assert site.get(f"{directory(content, space)}/w20.jpg").status == 404
+    assert post(site, "/brand-new?outputs=w20.jpg", content).status == 200
+    assert size(site.get(f"{directory(content, 'brand-new')}/w20.jpg")) == (20, 15)
+    assert site.get(f"/i/brand-new/{hashlib.md5(content, usedforsecurity=False).hexdigest()}/fit-10x10_q75.jpg").status == 200
+    assert "brand-new" in list(site.config.namespaces_built())
+    assert "never" not in list(site.config.namespaces_built())
+    for space in ("purge", "batch", "huimages", "Upper", "a.b", "x" * 65):
+        assert post(site, f"/{space}", content).status in (400, 404), space
+
+
+@pytest.mark.feature(170)
+def test_every_write_needs_a_token_and_reads_need_none(site: Site) -> None:
+    content = jpeg(64, 48, seed=21)
+    place = directory(content)
+    writes = ["/p", "/p?source=http://127.0.0.1/", "/q", "/new-one", f"{place}/process?outputs=x20.jpg", f"{place}/a.txt"]
+    for path in (*writes, "/p/batch?outputs=x20.jpg"):
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
+            answered = post(site, path, content, headers)
+            assert (answered.status, answered["www-authenticate"]) == (401, "Bearer"), path
+    mine = {"Authorization": f"Bearer {OF_Q}"}
+    assert [post(site, path, content, mine).status for path in ("/p", "/new-one", "/q")] == [403, 403, 200]
+    assert site.get(f"{directory(content, 'q')}/x20.jpg").status == 200
+    assert site.get(f"{place}/x20.jpg").status == 404
+
+
+def test_bad_bodies_have_honest_statuses_and_leave_nothing(site: Site) -> None:
+    before = site.cached()
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    bodies = {b"": 400, b"GIF89a": 415, b"no picture at all": 415, svg: 415, jpeg()[:-400]: 415, bytes(MOST_BYTES + 1): 413}
+    for body, status in bodies.items():
+        answered = post(site, "/p?outputs=x20.jpg", body, AUTHORIZED | {"Content-Type": "image/svg+xml"})
+        assert (answered.status, list(told(answered))) == (status, ["error"]), body[:20]
+    assert post(site, "/p?outputs=x20.bmp", jpeg(seed=22)).status == 404
+    assert post(site, "/p?outputs=w5000.jpg", jpeg(seed=22)).status == 422
+    assert post(site, "/p?putouts=x20.jpg", jpeg(seed=22)).status == 400
+    assert site.left_over() == []
+    assert [path for path in site.cached() if path not in before and "+info" not in path] == []
+
+
+def test_who_asks_the_service_host_for_a_picture_is_sent_to_the_images_host(site: Site) -> None:
+    content = jpeg(64, 48, seed=23)
+    post(site, "/p", content)
+    answered = ask(site.service_port, f"{directory(content)}/w20.jpg", "GET", {}, b"")
+    assert (answered.status, answered["location"]) == (307, f"http://127.0.0.1:{site.port}{directory(content)}/w20.jpg")
