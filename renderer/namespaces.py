@@ -16,6 +16,7 @@ from pathlib import Path
 from renderer.rendition import Namespace
 
 NAME = r"[a-z0-9_-]{1,64}"
+_NAME = re.compile(NAME)
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Pattern:
     record: Path
 
     def allows(self, name: str) -> bool:
-        return name not in self.refused and re.fullmatch(NAME, name) is not None
+        return name not in self.refused and is_name(name)
 
     def made(self) -> list[str]:
         """Those that were made on this machine, in order."""
@@ -71,6 +72,11 @@ class Namespaces(Mapping[str, Namespace]):
             return configured
         others = "|".join(map(re.escape, (*self._configured, *self._pattern.refused)))
         return (*configured, replace(self._pattern.like, name="*", element=rf"(?!(?:{others})/)(?P<space>{NAME})"))
+
+
+def is_name(text: str) -> bool:
+    """Whether a namespace that is made on first use, and so any, could be called so."""
+    return _NAME.fullmatch(text) is not None
 
 
 def served(namespaces: Mapping[str, Namespace]) -> tuple[Namespace, ...]:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from renderer import box, dialects, fields, recipe, rendition, signing
+from renderer import box, dialects, fields, namespaces, recipe, rendition, signing
 from renderer.box import Box, Size
-from renderer.dialects import hits, huimages, links, native
+from renderer.dialects import hits, huimages, imageserver, links, native, negotiation
 from renderer.errors import Refused
 from renderer.formats import JPEG, PNG
 from renderer.limits import Limits
@@ -119,7 +119,9 @@ def test_R9_no_path_leads_round_the_last_check(made: Recipe, size: Size) -> None
 
 # R10 -------------------------------------------------------------------------------------------------------------------------------
 
-READERS = (fields, box, recipe, rendition, signing, dialects, hits, huimages, links, native, app)  # all that see a URL's text
+READERS = (  # all that see a URL's text
+    fields, box, recipe, rendition, namespaces, signing, dialects, hits, huimages, imageserver, negotiation, links, native, app
+)  # fmt: skip
 SEARCHED = {"_REFUSED_PATH", "REFUSED_URI", "_CONTROL"}
 
 # What is not compiled in advance: each a text in these modules, used with re.fullmatch or re.search.
@@ -127,6 +129,8 @@ WRITTEN = {
     "REFUSED_URI": re.compile(dialects.REFUSED_URI),
     "native.SHAPE": re.compile(native.SHAPE, re.DOTALL),
     "huimages.SHAPE": re.compile(huimages.SHAPE, re.DOTALL),
+    "imageserver.SHAPE": re.compile(imageserver.SHAPE, re.DOTALL),
+    "imageserver.TAKES": re.compile(imageserver.TAKES, re.DOTALL),
     **{f"naming {kind}": re.compile(naming.pattern) for kind, naming in NAMINGS.items()},
 }
 PATTERNS = WRITTEN | {
@@ -142,6 +146,8 @@ def test_R10_every_pattern_that_sees_a_url_is_known_here() -> None:
     compiled = [node for node in used if ast.unparse(node.func) == "re.compile"]
     assert {ast.unparse(node.args[0]) for node in used if node not in compiled and ast.unparse(node.func) != "re.escape"} == {
         "SHAPE",
+        "dialect.SHAPE",
+        "dialect.TAKES",
         "REFUSED_URI",
         "self.naming.pattern",
     }

@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     wiring.count(is_anew=given is None)
     if wiring.settling:
         wiring.settling.start()
+    wiring.jobs.start()
     ending = serve.Ending(config.serve.drain_seconds, lambda: _stop(wiring), lambda: _drain(wiring))
     command = renderer_command(options(arguments))
     server = serve.Server(wiring.front, door, wiring.life, config.serve.threads, ending, command)
@@ -90,6 +91,7 @@ def _stop(wiring: Wiring) -> None:
 
 
 def _drain(wiring: Wiring) -> None:
-    """What is being put into a store when the requests are done is left: it is still owed, and nobody waits for it."""
+    """What is being put into a store when the requests are done is left: it is still owed, and nobody waits for it. Nor do batches end."""
+    wiring.jobs.stop(0)
     if wiring.settling:
         wiring.settling.stop()

@@ -47,7 +47,7 @@ from renderer.messages import (
     plain,
 )
 from renderer.namespaces import NAME as SPACE_NAME
-from renderer.namespaces import served
+from renderer.namespaces import is_name, served
 from renderer.ops import Fill, Operation, Scale
 from renderer.recipe import INFO, Beside, Output, Qualities, Recipe, Untouched
 from renderer.rendition import Alias, Namespace, Ref, Rendition, extensions_of
@@ -70,6 +70,7 @@ _PICTURE = re.compile(
 )
 _SIDE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _JOB = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_SIDE, _TOLD = re.compile(_SIDE_NAME), re.compile(rf"{BATCH}/({_JOB})")
 _ALIAS = "~="  # huImages' aliases begin with the first of these only, and the same size is another picture there
 
 
@@ -128,7 +129,7 @@ def wish_of(name: str, space: Namespace, qualities: Qualities) -> Wish:
     match = _PICTURE.fullmatch(name)
     if match:
         return _picture(name, match, space, qualities)
-    if not re.fullmatch(_SIDE_NAME, name):
+    if not _SIDE.fullmatch(name):
         raise BadRequest(f"expected a file name of letters, digits, dots, dashes and underscores, got {shown(name)}")
     return Wish(Beside(name), name)
 
@@ -199,9 +200,9 @@ def _hits(space: Namespace) -> tuple[Hit, ...]:
 def receive(request: Request, terms: Terms) -> Writing | None:
     """What is asked of the service host; None for what is nobody's, or another dialect's."""
     space_name, _, rest = request.path[1:].partition("/")
-    if not re.fullmatch(SPACE_NAME, space_name):
+    if not is_name(space_name):
         return None
-    told = re.fullmatch(rf"{BATCH}/({_JOB})", rest)
+    told = _TOLD.fullmatch(rest)
     if request.method in ("GET", "HEAD") and told:
         return BatchQuestion(_usable(terms, space_name), told[1])
     place = _PLACE.fullmatch(request.path)

@@ -51,7 +51,7 @@ class Crew:
         for thing in things:
             if self.stopping.is_set():
                 break
-            waiting.append((thing, self._given(partial(work, thing))))
+            waiting.append((thing, self.given(partial(work, thing))))
             if len(waiting) >= self.jobs * WINDOW_PER_JOB:
                 first, result = waiting.popleft()
                 yield first, result.result()
@@ -80,7 +80,8 @@ class Crew:
             self._tasks.put(None)
         self._threads.clear()
 
-    def _given(self, work: Callable[[], _Result]) -> Future[_Result]:
+    def given(self, work: Callable[[], _Result]) -> Future[_Result]:
+        """What will become of `work`, which one of the threads does when it comes to it. From one thread only."""
         future: Future[_Result] = Future()
         if len(self._threads) < self.jobs:
             thread = threading.Thread(target=self._work, name="migrating", daemon=True)

@@ -23,8 +23,7 @@ from renderer.ingest import Ingest
 from renderer.jobs import Jobs
 from renderer.messages import Batch, BatchQuestion, Deposit, Preparation, Reply, Request, Show, SideFile, Terms, Wish, Writing, plain
 from renderer.namespaces import Namespaces
-from renderer.preparing import Preparing, first_failure
-from renderer.recipe import INFO
+from renderer.preparing import KNOWN, Preparing, first_failure
 from renderer.rendition import Ref
 from renderer.web import failures
 from renderer.web.app import Application, Environ, StartResponse, read_request, send
@@ -35,7 +34,6 @@ from renderer.web.tokens import Tokens
 log = logging.getLogger(__name__)
 
 MOST_BATCH_BYTES = 16_000_000  # of a list of hashes: half a million
-KNOWN = Wish(INFO, INFO.name, archived=INFO.name)
 
 
 @dataclass(frozen=True)

@@ -233,6 +233,40 @@ def test_side_files_are_stored_shown_harmlessly_and_replaced(site: Site) -> None
     assert site.get(f"{place}/original").body == content
 
 
+@pytest.mark.feature(128)
+def test_a_batch_makes_renditions_of_many_in_the_background(site: Site) -> None:
+    contents = [jpeg(64 + number, 48, seed=30 + number) for number in range(3)]
+    for content in contents:
+        assert post(site, "/p", content).status == 200
+    names = [hashlib.md5(content, usedforsecurity=False).hexdigest() for content in contents]
+    asked = "\n".join([*names, "0" * 32, "no hash"]).encode()
+    begun = post(site, "/p/batch?outputs=w20.jpg,x30.webp", asked)
+    job = told(begun)["job_id"]
+    assert (begun.status, list(told(begun))) == (200, ["job_id"])
+    answers: list[Answered] = []
+
+    def is_done() -> bool:
+        answers.append(ask(site.service_port, f"/p/batch/{job}", "GET", {}))
+        return answers[-1].status != 202
+
+    wait_until(is_done, 20, "a batch")
+    for answer in answers[:-1]:
+        assert (told(answer)["job_id"], told(answer)["total"]) == (job, 5)
+    assert (answers[-1].status, answers[-1]["content-type"]) == (200, "text/tab-separated-values; charset=UTF-8")
+    lines = [line.split("\t") for line in answers[-1].body.decode().splitlines()]
+    base = f"http://127.0.0.1:{site.port}"
+    for number, (name, content) in enumerate(zip(names, contents, strict=True)):
+        assert lines[number] == [name, f"{base}{directory(content)}/original", str(64 + number), "48"]
+    assert [(line[0], line[1][:7]) for line in lines[3:]] == [("0" * 32, "error: "), ("no hash", "error: ")]
+    before = len(site.misses())
+    assert size(site.get(f"{directory(contents[0])}/w20.jpg")) == (20, 15)
+    assert len(site.misses()) == before
+    assert ask(site.service_port, f"/q/batch/{job}", "GET", {}).status == 404
+    refused = [("", asked, 400), ("?outputs=x30.jpg", b"", 400), ("?outputs=x30.jpg", b"nothing\n", 400), ("?outputs=x3.bmp", asked, 404)]
+    for query, body, status in refused:
+        assert post(site, f"/p/batch{query}", body).status == status, (query, body)
+
+
 @pytest.mark.feature(123, 124, 129)
 def test_what_cannot_be_asked_for_is_refused_and_nothing_is_rendered(site: Site) -> None:
     content = jpeg(640, 480, seed=19)

@@ -26,6 +26,7 @@ from PIL import Image
 from renderer.config import Config
 from renderer.errors import ConfigError
 from renderer.pruning.recency import manners
+from renderer.wiring import Wiring
 from tests.counting import read, value
 from tests.e2e.conftest import MakeSite
 from tests.e2e.site import Answer, Site, encoded, jpeg, picture, running
@@ -192,9 +193,9 @@ def test_GB1_the_pruner_never_takes_an_original_that_has_no_other_home(site: Sit
 
 def test_GB2_the_pruner_survives_an_absent_directory_and_keeps_what_is_used(site: Site, make_site: MakeSite) -> None:
     bare = make_site()
-    for directory_of in (lambda: bare.wiring.cache.files, lambda: bare.wiring.cache.root / "originals", lambda: bare.root / "originals"):
-        shutil.rmtree(directory_of(), ignore_errors=True)
-        assert bare.wiring.pruner_within({"max_bytes": 1}).run().scanned == 0
+    for absent in (bare.wiring.cache.files, bare.wiring.copies, bare.wiring.cache.root):
+        shutil.rmtree(absent, ignore_errors=True)
+        assert Wiring(bare.config).pruner_within({"max_bytes": 1}).run().scanned == 0
     if not manners(site.root).sees_visits:
         pytest.skip("expected a file system that keeps access times as relatime does")
     place = taken(site, jpeg(seed=91), "r")

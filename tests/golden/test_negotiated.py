@@ -52,6 +52,7 @@ def nginx_says(path: str) -> bool:
 @given(paths, st.sampled_from(("", "webp", "avif", "png", "jpeg")))
 @example(f"/75x75/{ID}/.png", "webp")
 @example(f"/i/huimages/{ID}/fit-75x75_q75.jpg", "avif")
+@example("/open/900/150/983/cd24fb0d6963f7d28e17f72/x200.jpg", "avif")
 def test_in_every_bucket_nginx_looks_where_python_leaves_a_file(path: str, accepts: str) -> None:
     show, plain = understood(path, accepts), understood(path, "")
     assert (show is None) == (plain is None)
