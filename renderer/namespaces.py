@@ -70,7 +70,7 @@ class Namespaces(Mapping[str, Namespace]):
         configured = tuple(self._configured.values())
         if self._pattern is None:
             return configured
-        others = "|".join(map(re.escape, (*self._configured, *self._pattern.refused)))
+        others = "|".join(map(re.escape, dict.fromkeys((*self._configured, *self._pattern.refused))))
         return (*configured, replace(self._pattern.like, name="*", element=rf"(?!(?:{others})/)(?P<space>{NAME})"))
 
 

@@ -25,6 +25,10 @@ NAMINGS = {
     },
     "hosts": {"images": {"listen": "*:80", "names": ["i.example.net"]}},
 }
+NEGOTIATING = {
+    "namespaces": {"huimages": {"negotiate": ["webp"]}, "p": {"naming": "md5", "negotiate": ["avif", "webp"]}, "q": {"naming": "md5"}},
+    "new_namespaces": {"allowed": True},
+}
 OFF = {"miss_rate": "off", "miss_connections": "off", "herd_rate": "off", "open_file_cache": "off", "access_log": False}
 
 
@@ -37,6 +41,7 @@ OUTPUTS = {
     "nginx/golden/default.conf": nginx({}),
     "nginx/golden/namings.conf": nginx(NAMINGS),
     "nginx/golden/unlimited.conf": nginx({}, **OFF),
+    "nginx/golden/negotiating.conf": nginx(NEGOTIATING),
     "docs/configuration.md": page,
 }
 
