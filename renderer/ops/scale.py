@@ -6,26 +6,19 @@ The other side is rounded to the nearest pixel, halves up, as ImageMagick does; 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import ClassVar, Self
 
 from renderer.box import Box, Size
 from renderer.errors import BadRequest
 from renderer.fields import shown
-from renderer.ops.operation import Operation
-from renderer.ops.raster import Raster
+from renderer.ops.resize import Resize
 
 
 @dataclass(frozen=True)
-class Scale(Operation):
+class Scale(Resize):
     """`box`: width x height in pixels, one of them 0 = free."""
 
     word: ClassVar[str] = "scale"
-    group: ClassVar[str] = "resize"
-    box: Box
-
-    def argument(self) -> str:
-        return self.box.spell()
 
     @classmethod
     def parse(cls, argument: str) -> Self:
@@ -34,24 +27,11 @@ class Scale(Operation):
             raise BadRequest(f"expected WIDTHx or xHEIGHT in pixels for scale, got {shown(argument)}")
         return cls(box)
 
-    def wish(self) -> Box | None:
-        return self.box
-
     def outline(self, size: Size) -> Size:
         width, height = size
         if self.box.width:
             return self.box.width, _nearest(height * self.box.width, width)
         return _nearest(width * self.box.height, height), self.box.height
-
-    def detail(self, size: Size) -> Fraction:
-        width, height = self.outline(size)
-        return min(Fraction(1), max(Fraction(width, size[0]), Fraction(height, size[1])))
-
-    def is_idle(self, size: Size) -> bool:
-        return self.outline(size) == size
-
-    def apply(self, raster: Raster) -> Raster:
-        return raster.resized(self.outline(raster.size))
 
 
 def _nearest(dividend: int, divisor: int) -> int:
