@@ -93,13 +93,14 @@ class Ingest:
 
     def take(
         self, namespace: Namespace, stream: BinaryIO, own_time: int, name: str = "", about: About = About(),
-        placeholder: bool = False, only_new: bool = False,
+        placeholder: bool = False, only_new: bool = False, only_whole: bool = False,
     ) -> Taken:  # fmt: skip
         """Store what `stream` holds, under `name` or, where the namespace names by hash, under that of its bytes.
 
         `own_time`: seconds since 1970 UTC. `placeholder`: read the pixels too, and note a ThumbHash. `only_new`: Conflict when something
-        has that name; bytes that name themselves never conflict. TooManyBytes, BrokenOriginal, Refused, or what the store raises: then
-        nothing is stored. What the catalog raises comes after that: a repeat does the rest.
+        has that name; bytes that name themselves never conflict. `only_whole`: the pixels must be readable to the last, not the header
+        alone. TooManyBytes, BrokenOriginal, Refused, or what the store raises: then nothing is stored. What the catalog raises comes after
+        that: a repeat does the rest.
 
         Taking the same bytes again stores nothing, unless those that are there are too few or too many, and changes no time but the
         entry's `mtime`.
@@ -108,7 +109,7 @@ class Ingest:
         with self._scratched() as path:
             with path.open("xb") as copy:
                 digest, length = self._read(namespace, stream, copy)
-            described = self._described(path, placeholder)
+            described = self._workers.describe(path) if only_whole else self._described(path, placeholder)
             header = described.header
             facts = Facts(length, own_time, header.format.mime, header.width, header.height)
             brought = _Brought(ref or namespace.ref(namespace.naming.name_of(digest)), path, facts, described, about)

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from renderer import metrics
 from renderer.archive import Archive
 from renderer.errors import Busy, RendererError
 from renderer.limits import Limits
 from renderer.messages import Show, Wish
-from renderer.recipe import INFO
+from renderer.recipe import INFO, Recipe
 from renderer.rendition import Namespace, Ref, Rendition
 from renderer.service import Produced, Service
 from renderer.signing import sign
@@ -60,7 +61,9 @@ class Preparing:
         there = self._kept(ref, wishes) if only_missing else set()
         wanted = {wish: self._signed(wish.of(ref)) for wish in wishes if wish.archived not in there}
         made = dict(zip(wanted, self._service.produce_all(list(wanted.values())), strict=True))
-        return [Prepared(wish, self._keep(ref, wish, made[wish]) if wish in made else None) for wish in wishes]
+        prepared = [Prepared(wish, self._keep(ref, wish, made[wish]) if wish in made else None) for wish in wishes]
+        _count(ref, prepared)
+        return prepared
 
     def complete(self, ref: Ref, wishes: Sequence[Wish]) -> Completed:
         """Have those of `wishes` made that nobody has made, and what is known of the original; raises the first thing that went wrong."""
@@ -91,6 +94,18 @@ class Preparing:
         except RendererError as error:
             return error
         return outcome
+
+
+def _count(ref: Ref, prepared: Sequence[Prepared]) -> None:
+    """What is known of the original is no rendition."""
+    outcomes: list[metrics.Outcome] = []
+    for each in prepared:
+        if isinstance(each.wish.recipe, Recipe):
+            spent = each.outcome.milliseconds if isinstance(each.outcome, Produced) else {}
+            outcomes.append("failed" if isinstance(each.outcome, Exception) else "ok" if "fetch" in spent else "noop")
+            metrics.wished(Rendition(ref, each.wish.recipe), outcomes[-1])
+    if outcomes and set(outcomes) == {"noop"}:
+        metrics.versions_noop(ref.namespace.name)
 
 
 def _produced(prepared: Sequence[Prepared]) -> list[Produced]:

@@ -1,7 +1,7 @@
 """Print the URL of a rendition, signed where signing.keys are set.
 
 SIZE is 300x200 (fit), 300x200! (exactly, cropped), a size name such as thumb or square, o (the original), or a recipe as the cache
-spells it: fill-300x200_q80.
+spells it: fill-300x200_q80. In a namespace with the naming md5 also a file name of image-server's: x200-q30.webp, w200.jpg.
 """
 
 from __future__ import annotations

@@ -156,8 +156,13 @@ def _operations(match: re.Match[str]) -> tuple[Operation, ...]:
 
 def original_url(base_url: str, ref: Ref, keys: Sequence[bytes] = ()) -> str:
     """Where an original is found, if its namespace shows it; signed by the first of `keys`."""
-    name, signature = ref.name, f"~{sign(keys[0], ref, ORIGINAL)}" if keys else ""
-    return f"{base_url}/{ref.namespace.name}/{name[:3]}/{name[3:6]}/{name[6:9]}/{name[9:]}/{ORIGINAL}{signature}"
+    signature = f"~{sign(keys[0], ref, ORIGINAL)}" if keys else ""
+    return f"{base_url}{place_of(ref.namespace, ref.name)}/{ORIGINAL}{signature}"
+
+
+def place_of(space: Namespace, name: str) -> str:
+    """The path below which an original's files are."""
+    return f"/{space.name}/{name[:3]}/{name[3:6]}/{name[6:9]}/{name[9:]}"
 
 
 def names_a_picture(name: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from renderer import dialects
-from renderer.dialects import huimages
+from renderer.dialects import huimages, imageserver
 from renderer.errors import BadRequest
 from renderer.formats import JPEG
 from renderer.limits import Limits
@@ -35,7 +35,8 @@ class Links:
         """The URL of a picture; BadRequest, or what the limits say, when there can be none.
 
         `size`: WIDTHxHEIGHT, WIDTHxHEIGHT!, a size name, `o`, or a recipe (`fill-300x200_q80`). Images of the namespace `huimages` get
-        huImages' URLs where these can say it, all others the native ones.
+        huImages' URLs where these can say it, all others the native ones; where originals are named by their MD5, a file name of
+        image-server's (`x200-q30.webp`) gets a URL of its kind.
         """
         spelled = _spelled(space, name, size, extension, "")
         intent = dialects.read(Request("GET", spelled, asked=urllib.parse.quote(spelled)), self.terms)
@@ -65,6 +66,9 @@ class Links:
 
 
 def _spelled(space: Namespace, name: str, size: str, extension: str, signature: str) -> str:
+    if space.naming.kind == "md5" and imageserver.names_a_picture(size):
+        stem, _, own = size.rpartition(".")
+        return f"{imageserver.place_of(space, name)}/{stem}{signature}.{own}"
     if space.name == huimages.NAMESPACE and (size == "o" or _is_size(size)):
         return f"/{size}{signature}/{name}.{extension or 'jpeg'}"
     recipe = huimages.operation_of(size).spell() if _is_size(size) else size

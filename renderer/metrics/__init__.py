@@ -16,6 +16,8 @@ from renderer.errors import NotFound
 from renderer.metrics.families import COUNTED, FAMILIES
 from renderer.metrics.prometheus import Reading, Recorder
 from renderer.metrics.statsd import Address, Statsd
+from renderer.recipe import Recipe
+from renderer.rendition import Rendition
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +111,13 @@ def version(namespace: str, form: str, quality: int, outcome: Outcome) -> None:
     """A rendition was asked for. `form`: its extension, as image-server says (jpg); `quality`: 0 for a format that has none."""
     labels = _label(namespace), form or "none", str(quality)
     _count(f"processing_version_{outcome}", f"processing.version.{outcome}", labels, form)
+
+
+def wished(rendition: Rendition, outcome: Outcome) -> None:
+    """The same of a rendition that somebody asked for."""
+    recipe = rendition.recipe
+    form, quality = (recipe.output.format.extension, recipe.output.quality) if isinstance(recipe, Recipe) else ("", 0)
+    version(rendition.ref.namespace.name, form, quality, outcome)
 
 
 def versions_noop(namespace: str) -> None:

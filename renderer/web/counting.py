@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from renderer import metrics
 from renderer.dialects import DIALECTS
 from renderer.messages import Reply, Request, Show
-from renderer.metrics import Outcome
-from renderer.preparing import Prepared
-from renderer.recipe import Recipe
-from renderer.rendition import Ref
-from renderer.service import Produced
 
 _SHAPES = tuple((dialect.NAME, re.compile(dialect.SHAPE, re.DOTALL)) for dialect in DIALECTS)
 
@@ -33,28 +28,10 @@ def count_miss(request: Request, show: Show | None, reply: Reply, spent: Mapping
     is_shown = reply.status == 200
     if is_shown:
         metrics.missed(dialect, seconds, spent)
-    count_version(show, "failed" if not is_shown else "ok" if "fetch" in spent else "noop")
+    metrics.wished(show.rendition, "failed" if not is_shown else "ok" if "fetch" in spent else "noop")
     if reply.status in (404, 410):  # a store that does not answer counts itself
         metrics.fetched("original_unavailable")
     metrics.latency("resize_image", seconds)
-
-
-def count_version(show: Show, outcome: Outcome) -> None:
-    recipe = show.rendition.recipe
-    form, quality = (recipe.output.format.extension, recipe.output.quality) if isinstance(recipe, Recipe) else ("", 0)
-    metrics.version(show.rendition.ref.namespace.name, form, quality, outcome)
-
-
-def count_prepared(ref: Ref, prepared: Sequence[Prepared]) -> None:
-    """Renditions that were wished for on the service host; what is known of the original is none."""
-    outcomes: list[Outcome] = []
-    for each in prepared:
-        if isinstance(each.wish.recipe, Recipe):
-            spent = each.outcome.milliseconds if isinstance(each.outcome, Produced) else {}
-            outcomes.append("failed" if isinstance(each.outcome, Exception) else "ok" if "fetch" in spent else "noop")
-            count_version(each.wish.of(ref), outcomes[-1])
-    if outcomes and set(outcomes) == {"noop"}:
-        metrics.versions_noop(ref.namespace.name)
 
 
 def counted(host: str, start_response: Callable[..., Any]) -> Callable[..., Any]:

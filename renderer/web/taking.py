@@ -28,7 +28,6 @@ from renderer.rendition import Ref
 from renderer.web import failures
 from renderer.web.app import Application, Environ, StartResponse, read_request, send
 from renderer.web.bodies import body_of
-from renderer.web.counting import count_prepared
 from renderer.web.tokens import Tokens
 
 log = logging.getLogger(__name__)
@@ -119,7 +118,7 @@ class Taking:
         try:
             self._helpers.preparing.judge(space, deposit.wishes)
             with self._brought(deposit, environ) as stream:
-                taken = self._helpers.ingest.take(space, stream, int(time.time()))
+                taken = self._helpers.ingest.take(space, stream, int(time.time()), only_whole=True)
             if isinstance(self._terms.namespaces, Namespaces):
                 self._terms.namespaces.note_use(space.name)
             self._make(taken.ref, (*deposit.wishes, KNOWN))
@@ -145,9 +144,7 @@ class Taking:
             path.unlink(missing_ok=True)
 
     def _make(self, ref: Ref, wishes: tuple[Wish, ...], only_missing: bool = False) -> None:
-        prepared = self._helpers.preparing.prepare(ref, wishes, only_missing)
-        count_prepared(ref, prepared)
-        failure = first_failure(prepared)
+        failure = first_failure(self._helpers.preparing.prepare(ref, wishes, only_missing))
         if failure:
             raise failure
 

@@ -315,10 +315,12 @@ def test_every_write_needs_a_token_and_reads_need_none(site: Site) -> None:
 def test_bad_bodies_have_honest_statuses_and_leave_nothing(site: Site) -> None:
     before = site.cached()
     svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
-    bodies = {b"": 400, b"GIF89a": 415, b"no picture at all": 415, svg: 415, jpeg()[:-400]: 415, bytes(MOST_BYTES + 1): 413}
+    short = jpeg(640, 480, seed=24)[:-4000]
+    bodies = {b"": 400, b"GIF89a": 415, b"no picture at all": 415, svg: 415, short: 415, bytes(MOST_BYTES + 1): 413}
     for body, status in bodies.items():
         answered = post(site, "/p?outputs=x20.jpg", body, AUTHORIZED | {"Content-Type": "image/svg+xml"})
         assert (answered.status, list(told(answered))) == (status, ["error"]), body[:20]
+    assert (post(site, "/p", short).status, site.get(f"{directory(short)}/original").status) == (415, 404)
     assert post(site, "/p?outputs=x20.bmp", jpeg(seed=22)).status == 404
     assert post(site, "/p?outputs=w5000.jpg", jpeg(seed=22)).status == 422
     assert post(site, "/p?putouts=x20.jpg", jpeg(seed=22)).status == 400
