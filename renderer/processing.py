@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
+from renderer.crew import Crew
 from renderer.errors import BadRequest, Busy, Gone, NotFound, StoreGarbled, StoreUnavailable
 from renderer.fetching import Fetcher
 from renderer.fields import shown
@@ -25,7 +26,6 @@ from renderer.homes import digest_of
 from renderer.importing import MOST_IN_A_ROW
 from renderer.ingest import About, Ingest
 from renderer.messages import Wish
-from renderer.migrating.crew import Crew
 from renderer.preparing import Completed, Preparing
 from renderer.prerendering import said
 from renderer.rendition import Namespace, Ref

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from renderer.cache import Cache
+from renderer.crew import GARBLED_TRIES, Crew
 from renderer.dialects.links import Links
 from renderer.errors import BadRequest, Busy, NotFound, RendererError, StoreMismatch, StoreRefused, StoreUnavailable
 from renderer.homes import Home
@@ -20,7 +21,6 @@ from renderer.importing import MOST_IN_A_ROW
 from renderer.limits import Limits
 from renderer.markup import operation_of
 from renderer.messages import Show, Terms
-from renderer.migrating.crew import GARBLED_TRIES, Crew
 from renderer.prerendering import FAILED, MADE, MOST_TOGETHER, THERE, WINDOW, Looking, Outcome, Prerendering, together
 from renderer.prerendering.listing import everything
 from renderer.prerendering.wishes import Unreadable, Wish, Wishes, sizes_of

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from renderer.cli.importing import MOST_JOBS
 from renderer.cli.progress import Progress
 from renderer.config import Config
+from renderer.crew import PATIENCE
 from renderer.errors import BadRequest
-from renderer.migrating.crew import PATIENCE
 
 STDIN = "-"
 USUAL_NICE = 10  # half-way to the lowest: a visitor's miss, at 0, gets nine tenths of a processor that both want

@@ -27,9 +27,9 @@ from renderer.cli.interrupting import INTERRUPTED, interruptible
 from renderer.cli.migrating import Work, plan, remove, run_copying, verify
 from renderer.cli.progress import Progress
 from renderer.config import Config
+from renderer.crew import PATIENCE, Crew
 from renderer.errors import BadRequest, ConfigError
 from renderer.homes import Home
-from renderer.migrating.crew import PATIENCE, Crew
 from renderer.migrating.removing import FRESH_SECONDS
 from renderer.migrating.shards import parse_shard
 from renderer.migrating.throttle import Throttle

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from renderer.cli.progress import Progress
+from renderer.crew import Crew
 from renderer.errors import StoreUnavailable
 from renderer.fields import in_line
 from renderer.homes import Home
 from renderer.migrating import COPIED, GONE, IN_STORE, REMOVED, STATES, THERE, TROUBLE, Outcome
 from renderer.migrating.copying import Copying
-from renderer.migrating.crew import Crew
 from renderer.migrating.journal import Journal, opened
 from renderer.migrating.planning import Plan, Planning
 from renderer.migrating.proving import Proof, Proving, Report

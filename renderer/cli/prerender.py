@@ -31,9 +31,9 @@ from renderer.cli.interrupting import INTERRUPTED, interruptible
 from renderer.cli.lists import ABORT_SECONDS, END_SECONDS, STDIN, configure_how, count, jobs_of, lines, opened, print_line
 from renderer.cli.progress import Progress
 from renderer.config import Config
+from renderer.crew import Crew
 from renderer.errors import BadRequest
 from renderer.fields import in_line
-from renderer.migrating.crew import Crew
 from renderer.prerendering import FAILED as BAD
 from renderer.prerendering import MADE, THERE, Looking, Outcome, Prerendering, Tally
 from renderer.prerendering.listing import everything

@@ -30,11 +30,11 @@ from renderer.cli.interrupting import INTERRUPTED, interruptible
 from renderer.cli.lists import ABORT_SECONDS, END_SECONDS, STDIN, configure_how, count, jobs_of, lines, opened, print_line
 from renderer.cli.progress import Progress
 from renderer.config import Config
+from renderer.crew import Crew
 from renderer.dialects import imageserver
 from renderer.errors import BadRequest, NotUnderstood
 from renderer.fields import in_line, shown
 from renderer.messages import Wish
-from renderer.migrating.crew import Crew
 from renderer.processing import Item, Processing, Taking, Tally, read_line, read_path
 from renderer.removal import space_of
 from renderer.rendition import Namespace, Ref, Rendition

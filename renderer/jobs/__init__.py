@@ -20,12 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from renderer.crew import Crew
 from renderer.errors import BadRequest, Busy, NoSpace, NotFound, Refused, RendererError, StoreUnavailable
 from renderer.fields import in_line
 from renderer.jobs import folder as folders
 from renderer.jobs.folder import FAILED, Asked, Folder
 from renderer.messages import Wish
-from renderer.migrating.crew import Crew
 from renderer.preparing import Completed
 from renderer.rendition import MOST_NAME_BYTES, Namespace, Ref
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from renderer.crew import Crew
 from renderer.errors import BadRequest, Busy, Gone, RendererError, StoreGarbled, StoreRefused, StoreUnavailable
 from renderer.homes import Home, digest_of
 from renderer.migrating import COPIED, EMPTY, FAILED, GONE, IN_STORE, MARKED, MISMATCH, ODD, REMOVED, THERE, Outcome, Task, is_empty
-from renderer.migrating.crew import Crew
 from renderer.originals import Originals
 from renderer.placing import own_name
 from renderer.removal import Removal

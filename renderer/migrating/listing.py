@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from renderer.migrating.crew import Crew
+from renderer.crew import Crew
 from renderer.migrating.shards import Shard
 from renderer.stores.couchdb import CouchSource
 from renderer.stores.couchdb.attachments import Document

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from renderer.crew import Crew
 from renderer.errors import BadRequest
 from renderer.formats import BY_EXTENSION, FORMATS
 from renderer.migrating import is_empty
-from renderer.migrating.crew import Crew
 from renderer.migrating.listing import pages
 from renderer.migrating.shards import Shard
 from renderer.rendition import Namespace

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from renderer.crew import Crew
 from renderer.errors import StoreUnavailable
 from renderer.migrating import EMPTY, GONE, IN_STORE, MARKED, TROUBLE, Outcome, Task
-from renderer.migrating.crew import Crew
 from renderer.migrating.journal import Journal
 from renderer.migrating.listing import pages
 from renderer.migrating.running import MOST_IN_A_ROW, Halt

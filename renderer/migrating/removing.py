@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from renderer.crew import Crew
 from renderer.errors import Gone, RendererError
 from renderer.homes import Home
 from renderer.migrating import FAILED, GONE, REMOVED, THERE, Outcome
 from renderer.migrating.copying import is_down
-from renderer.migrating.crew import Crew
 from renderer.migrating.journal import Journal, Verified
 from renderer.migrating.running import MOST_IN_A_ROW, Halt
 from renderer.stores.couchdb import CouchSource

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from renderer.crew import Crew
 from renderer.errors import StoreUnavailable
 from renderer.migrating import BEGUN, IN_STORE, MISMATCH, ODD, Outcome, Task
 from renderer.migrating.copying import Copying
-from renderer.migrating.crew import Crew
 from renderer.migrating.journal import Journal
 from renderer.migrating.listing import Row, pages
 from renderer.migrating.shards import Shard

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from renderer.crew import Crew
 from renderer.errors import BadRequest, Gone, RendererError
 from renderer.homes import Home
 from renderer.migrating import COPIED, EMPTY, FAILED, GONE, IN_STORE, MARKED, MISMATCH, ODD, REMOVED, THERE, Outcome, Task, is_empty
 from renderer.migrating.copying import is_down, outcome_of, sha1_of
-from renderer.migrating.crew import Crew
 from renderer.originals import Originals
 from renderer.placing import own_name
 from renderer.rendition import Ref

@@ -20,11 +20,11 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from renderer.cache import Cache
+from renderer.crew import Crew
 from renderer.errors import Busy, RendererError, StoreGarbled, StoreUnavailable
 from renderer.importing import MOST_IN_A_ROW
 from renderer.making import MOST_AT_ONCE
 from renderer.messages import Show
-from renderer.migrating.crew import Crew
 from renderer.prerendering.wishes import Unreadable, Wish
 from renderer.service import Produced
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from renderer.migrating.crew import Crew
+from renderer.crew import Crew
 from renderer.originals import Originals
 from renderer.rendition import Namespace, Ref
 

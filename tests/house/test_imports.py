@@ -11,7 +11,7 @@ from tests.house import tree
 ORDER = """
     errors build formats fields box ops recipe rendition namespaces limits signing messages markup dialects
     picture walls workers locks
-    metrics threads placing couch stores catalog deletions debts quarantine absences rests homes legacy originals settling
+    metrics threads crew placing couch stores catalog deletions debts quarantine absences rests homes legacy originals settling
     fetching memo cache desk
     describing verdicts archive beside recalling making service ingest removal preparing
     importing migrating prerendering pruning jobs processing browser

@@ -13,8 +13,8 @@ from couchdb import client
 from PIL import Image
 
 from renderer.cli import main
+from renderer.crew import GARBLED_TRIES
 from renderer.migrating import COPIED, EMPTY, FAILED, GONE, MARKED, MISMATCH, ODD, THERE
-from renderer.migrating.crew import GARBLED_TRIES
 from tests.e2e.site import encoded, picture
 from tests.faults import Answer, Fault, always, asks, either, first, garble, garble_request, hang, sometimes, status, truncate
 from tests.migrating.conftest import Houses, settings

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from renderer.crew import GARBLED_TRIES, Crew
 from renderer.errors import BadRequest, Busy, Conflict, StoreGarbled, StoreRefused, StoreSlow, StoreUnavailable
 from renderer.migrating import COPIED, EMPTY, FAILED, Outcome
-from renderer.migrating.crew import GARBLED_TRIES, Crew
 from renderer.migrating.journal import opened
 from renderer.migrating.listing import pages
 from renderer.migrating.shards import MOST, parse_shard

@@ -11,8 +11,8 @@ import pytest
 
 from renderer.catalog.document import read
 from renderer.cli import main
+from renderer.crew import Crew
 from renderer.migrating import COPIED, REMOVED, THERE, Outcome
-from renderer.migrating.crew import Crew
 from renderer.migrating.journal import opened
 from renderer.migrating.removing import Removing
 from renderer.migrating.running import LISTED
