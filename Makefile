@@ -46,9 +46,9 @@ bench-pictures: ## pixels against sharp, pyvips, thumbor and ipx, side by side i
 	@scripts/bootstrap test
 	$(BIN)/python -m bench pictures servers
 
-soak: ## the long proofs in full: hundreds of kills under load, which `make test` runs shortened
+soak: ## the long proofs in full: hundreds of kills and reloads under load, which `make test` runs shortened
 	@scripts/bootstrap test
-	ONMISS_SOAK=1 $(BIN)/python -m pytest -s -q --timeout 3600 tests/e2e/test_storms.py tests/e2e/test_purge.py tests/e2e/test_pruning.py tests/test_removal.py tests/migrate/test_couchdb_to_s3.py tests/picture/test_fuzz.py
+	ONMISS_SOAK=1 $(BIN)/python -m pytest -s -q --timeout 3600 tests/e2e/test_storms.py tests/e2e/test_reload.py tests/e2e/test_purge.py tests/e2e/test_pruning.py tests/test_removal.py tests/migrate/test_couchdb_to_s3.py tests/picture/test_fuzz.py
 
 golden: ## write the golden outputs anew, to be read before they are committed
 	@scripts/bootstrap test
