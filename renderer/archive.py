@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
 
 from renderer.cache import Cache
-from renderer.errors import Busy, NotFound, StoreGarbled, StoreUnavailable, TooManyBytes
+from renderer.errors import Busy, NotFound, StoreGarbled, StoreSlow, StoreUnavailable, TooManyBytes
 from renderer.formats import BY_EXTENSION
 from renderer.homes import ORIGINAL, Home
 from renderer.rendition import JSON_EXTENSION, Ref
@@ -26,21 +27,23 @@ log = logging.getLogger(__name__)
 # A failure that came quickly is one too many as well: every miss would pay for it, and to render costs less than a second.
 PATIENCE = Patience(rest_seconds=10, slow_seconds=5, answers=(NotFound, TooManyBytes, StoreGarbled))
 PAUSES = (1.0, 4.0, 16.0, 64.0)  # seconds between the tries to keep something: a restart of the store fits in
+MOST_RECALLED = 128  # at once; what more there is to recall is rendered
 MOST_QUEUED = 1000  # renditions that wait to be kept: some 1 MB; a store that takes 10 a second needs so long as for all tries
 
 
 class Archive:
     """The remote stores of renditions of all namespaces; some have none. `max_bytes`: the most that is recalled of one rendition.
 
-    `pauses`: seconds between the tries of what is kept later; `threads` of those try at once.
+    `pauses`: seconds between the tries of what is kept later; `threads` of those try at once. `patience`: with what is recalled.
     """
 
     def __init__(
         self, homes: Mapping[str, Home], cache: Cache, max_bytes: int, pauses: Sequence[float] = PAUSES, threads: int = 4,
-        most_queued: int = MOST_QUEUED,
+        most_queued: int = MOST_QUEUED, patience: Patience = PATIENCE,
     ) -> None:  # fmt: skip
         self._homes, self._cache, self._max_bytes, self._pauses = homes, cache, max_bytes, tuple(pauses)
-        self._threads = Threads("archive", threads, most_queued)
+        self._threads, self._askers = Threads("archive", threads, most_queued), Threads("recall", MOST_RECALLED, 0)
+        self._patience = patience
         self._stopping = threading.Event()
         self._rests: dict[str, Rest] = {}
 
@@ -49,13 +52,15 @@ class Archive:
         return self._store(ref) is not None
 
     def recall(self, ref: Ref, file: str, target: Path) -> Facts | None:
-        """Fetch what is kept under `file` into `target`; None when that is nothing of ours, or the store does not answer."""
+        """Fetch what is kept under `file` into `target`; None when that is nothing of ours, or the store does not answer.
+
+        Nor when it is silent for longer than our patience: its own time limits, tries and all, may be longer than anybody waits.
+        """
         store = self._store(ref)
         if store is None:
             return None
         try:
-            with self._rests.setdefault(store.name, Rest(store.name, PATIENCE)).asking(target):
-                facts = store.get(self._key(ref, file), target, self._max_bytes)
+            facts = self._fetched(store, self._key(ref, file), target)
         except (StoreGarbled, TooManyBytes) as error:
             log.warning("%s of %s is rendered, not recalled: %s", file, ref, error)
             return None
@@ -66,6 +71,37 @@ class Archive:
             return facts
         target.unlink(missing_ok=True)
         return None
+
+    def _fetched(self, store: Store, key: str, target: Path) -> Facts | None:
+        """As Store.get; StoreSlow when it was silent for too long."""
+        answer: Future[Facts | None] = Future()
+        own, size = self._cache.temporary(), 0  # should we not wait for it, `target` is not touched any more
+        if not self._askers.add(partial(self._ask, store, key, own, answer)):
+            raise StoreSlow(store.name, "too many renditions are recalled")
+        while not wait([answer], self._patience.slow_seconds).done:
+            before, size = size, own.stat().st_size if own.exists() else 0
+            if size == before and answer.cancel():
+                raise StoreSlow(store.name, f"nothing came for {self._patience.slow_seconds:g} s")
+        facts = answer.result()
+        if facts:
+            own.replace(target)
+        return facts
+
+    def _ask(self, store: Store, key: str, own: Path, answer: Future[Facts | None]) -> None:
+        """Whoever gave up waiting has cancelled `answer`: then nobody else takes the file away."""
+        facts: Facts | None = None
+        failure: Exception | None = None
+        try:
+            with self._rests.setdefault(store.name, Rest(store.name, self._patience)).asking(own):
+                facts = store.get(key, own, self._max_bytes)
+        except Exception as error:
+            failure = error
+        if not answer.set_running_or_notify_cancel():
+            own.unlink(missing_ok=True)
+        elif failure:
+            answer.set_exception(failure)
+        else:
+            answer.set_result(facts)
 
     def has(self, ref: Ref, files: Collection[str]) -> set[str]:
         """Those of `files` that need not be made, one request each; StoreUnavailable when the store does not say."""
@@ -82,15 +118,18 @@ class Archive:
         except FileNotFoundError as error:
             raise Busy(f"{file} of {ref} went away meanwhile") from error
 
-    def keep_later(self, ref: Ref, file: str, path: Path) -> None:
-        """The same, some time, and if it can be. It costs a render at most when it cannot: the next miss keeps it."""
-        if self.keeps(ref) and not self._threads.add(partial(self._put_patiently, ref, file, path)):
+    def keep_later(self, ref: Ref, file: str, path: Path, anew: bool = False) -> None:
+        """The same, some time, and if it can be. It costs a render at most when it cannot: the next miss keeps it.
+
+        `anew`: what is there is not what it calls itself, and replaced.
+        """
+        if self.keeps(ref) and not self._threads.add(partial(self._put_patiently, ref, file, path, anew)):
             log.warning("%s of %s is not kept in the remote store: too many wait", file, ref)
 
-    def _put_patiently(self, ref: Ref, file: str, path: Path) -> None:
+    def _put_patiently(self, ref: Ref, file: str, path: Path, anew: bool) -> None:
         for pause in (*self._pauses, None):
             try:
-                self._put(ref, file, path)
+                self._put(ref, file, path, anew)
             except FileNotFoundError:
                 log.debug("%s of %s went away before it was kept", file, ref)
             except StoreUnavailable as error:
@@ -100,13 +139,13 @@ class Archive:
                 log.warning("%s of %s is not kept: %s", file, ref, error)
             return
 
-    def _put(self, ref: Ref, file: str, path: Path) -> None:
+    def _put(self, ref: Ref, file: str, path: Path, anew: bool = False) -> None:
         """Nothing is put twice (G-B12). A purge waits for it, and takes it away; so what is there cannot be of what was purged."""
         store, key = self._store(ref), self._key(ref, file)
         if store is None:
             return
         with self._cache.archiving(ref):
-            if self._is_ours(store.facts(key)):
+            if not anew and self._is_ours(store.facts(key)):
                 return
             stat = path.stat()
             own_time = stat.st_mtime_ns // 1_000_000_000

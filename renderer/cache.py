@@ -66,12 +66,15 @@ class Cache:
         return self._tmp / own_name()
 
     @contextlib.contextmanager
-    def claim(self, ref: Ref, wait_seconds: float) -> Iterator[Mark]:
-        """Be the one maker of this original on this machine. Yields the mark that `publish` wants; Busy when the wait runs out."""
-        with locks.held(self._claims, _offset("claim", ref), wait_seconds) as held:
+    def claim(self, whose: Ref | Rendition, wait_seconds: float) -> Iterator[Mark]:
+        """Be the one maker of this original on this machine, or the only one who fetches or replaces this file beside an original.
+
+        Yields the mark that `publish` wants; Busy when the wait runs out.
+        """
+        with locks.held(self._claims, _offset("claim", whose), wait_seconds) as held:
             if not held:
-                raise Busy(f"another process makes renditions of {ref}")
-            yield self.mark(ref)
+                raise Busy(f"another thread or process is at work on {whose}")
+            yield self.mark(whose.ref if isinstance(whose, Rendition) else whose)
 
     def mark(self, ref: Ref) -> Mark:
         """What tells whether `ref` was forgotten since."""
@@ -200,9 +203,9 @@ def _link_beside(path: Path, name: str) -> None:
         os.close(directory)
 
 
-def _offset(purpose: str, ref: Ref) -> int:
+def _offset(purpose: str, whose: Ref | Rendition) -> int:
     """A place in the claims file, so wide apart that strangers do not meet (of 1024 places, 32 makers would share one 38 times in 100)."""
-    digest = hashlib.sha256(f"{purpose}\0{ref}".encode()).digest()
+    digest = hashlib.sha256(f"{purpose}\0{whose}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 2
 
 

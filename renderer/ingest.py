@@ -27,6 +27,7 @@ from renderer.placing import own_name
 from renderer.quarantine import Quarantine
 from renderer.rendition import Namespace, Ref
 from renderer.stores import Facts
+from renderer.stores.landing import full_disk_is_no_space
 from renderer.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -99,15 +100,15 @@ class Ingest:
 
         `own_time`: seconds since 1970 UTC. `placeholder`: read the pixels too, and note a ThumbHash. `only_new`: Conflict when something
         has that name; bytes that name themselves never conflict. `only_whole`: the pixels must be readable to the last, not the header
-        alone. TooManyBytes, BrokenOriginal, Refused, or what the store raises: then nothing is stored. What the catalog raises comes after
-        that: a repeat does the rest.
+        alone. TooManyBytes, BrokenOriginal, Refused, NoSpace, Busy, or what the store raises: then nothing is stored. What the catalog raises
+        comes after that: a repeat does the rest.
 
         Taking the same bytes again stores nothing, unless those that are there are too few or too many, and changes no time but the
         entry's `mtime`.
         """
         ref = None if namespace.naming.immutable else namespace.ref(name)
         with self._scratched() as path:
-            with path.open("xb") as copy:
+            with full_disk_is_no_space(), path.open("xb") as copy:
                 digest, length = self._read(namespace, stream, copy)
             described = self._workers.describe(path) if only_whole else self._described(path, placeholder)
             header = described.header

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _FLOCK = "@hhqqi4x"  # struct flock on 64-bit Linux: type, whence, start, length, pid (0 for this kind)
-_LONGEST_NAP = 0.02  # seconds; the kernel has no wait with a deadline, and only other processes keep us waiting
+_LONGEST_NAP = 0.02  # seconds; the kernel has no wait with a deadline
 
 
 @contextlib.contextmanager

@@ -98,7 +98,7 @@ class Making:
                 else:
                     self._verdicts.check(rendition)
             except Exception as error:
-                outcomes[order] = _reported(error, f"recalling {rendition}")
+                outcomes[order] = reported(error, f"recalling {rendition}")
         self._conclude(ref, outcomes)
         return [order for order in orders if order not in outcomes]
 
@@ -120,7 +120,7 @@ class Making:
             if jobs:
                 self._render(jobs, original, mark)
         except Exception as error:
-            _reported(error, f"making renditions of {orders[0].rendition.ref}")
+            reported(error, f"making renditions of {orders[0].rendition.ref}")
             for order in orders:
                 if not order.made.done():
                     self._desk.settle(order, error)
@@ -178,21 +178,14 @@ class Making:
                 self._desk.settle(order, outcome)
             if keep and self._archive and isinstance(outcome, Path):
                 for name in order.archived:
-                    self._archive.keep_later(ref, name, outcome)
+                    self._archive.keep_later(ref, name, outcome, anew=name in order.spoilt)
         self._make_room(ref, crowded)
 
     def _make_room(self, ref: Ref, orders: Sequence[Order]) -> None:
         """The disk is full: have something evicted, and make these once more; they fail where that does not help."""
         if not orders:
             return
-        began = time.monotonic()
-        log.warning("the disk under the cache is full: asking the pruner for room")
-        is_freed: object = False
-        try:
-            is_freed = self._relieve(RELIEF_SECONDS)
-        except Exception:  # who waits for these orders must not wait for ever
-            log.exception("making room")
-        log.warning("the pruner %s in %.1f s", "made room" if is_freed else "could make no room", time.monotonic() - began)
+        make_room(self._relieve)
         for order in orders:
             order.was_crowded, order.was_sought = True, False
         self._desk.put_back(ref, orders)
@@ -210,13 +203,25 @@ class Making:
             path = self._cache.publish(rendition, target, outcome.extension, original.time + _later(rendition), mark, cost)
             order.milliseconds["publish"] = (time.monotonic() - began) * 1000
         except Exception as error:
-            return _reported(error, f"publishing {rendition}")
+            return reported(error, f"publishing {rendition}")
         if isinstance(rendition.recipe, Recipe):  # a copy of the bytes proves nothing about the codecs
             self._verdicts.clear(rendition)
         return path
 
 
-def _reported(error: Exception, what: str) -> Exception:
+def make_room(relieve: Callable[[float], object]) -> None:
+    """The disk is full: have something evicted. Raises nothing: who waits must not wait for ever."""
+    began = time.monotonic()
+    log.warning("the disk under the cache is full: asking the pruner for room")
+    is_freed: object = False
+    try:
+        is_freed = relieve(RELIEF_SECONDS)
+    except Exception:
+        log.exception("making room")
+    log.warning("the pruner %s in %.1f s", "made room" if is_freed else "could make no room", time.monotonic() - began)
+
+
+def reported(error: Exception, what: str) -> Exception:
     """The same; logged where it is a bug."""
     if not isinstance(error, RendererError):
         log.error("%s", what, exc_info=error)

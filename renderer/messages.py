@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from renderer.recipe import Beside, Qualities, Recipe, Untouched
 from renderer.rendition import Alias, Namespace, Ref, Rendition
@@ -28,17 +29,20 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """`status`: an HTTP status code; `accel`: where nginx finds the file, of `accel_bytes`, that it shall send instead of `body`."""
+    """`status`: an HTTP status code; `accel`: where nginx finds the file, of `accel_bytes`, that it shall send instead of `body`;
+    `file`: what we send ourselves, because it is too long to be held in memory.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     accel: str = ""
     accel_bytes: int = 0
+    file: Path | None = None
 
     @property
     def length(self) -> int:
-        """How many bytes the client gets of it."""
+        """How many bytes the client gets of it, but for those of a `file`."""
         return self.accel_bytes or len(self.body)
 
 

@@ -13,10 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from renderer.errors import NotAllowed
 from renderer.rendition import Namespace
 
 NAME = r"[a-z0-9_-]{1,64}"
 _NAME = re.compile(NAME)
+MOST_MADE = 10_000  # who walks through all of them needs a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,22 @@ class Namespaces(Mapping[str, Namespace]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def expect_room(self, name: str) -> None:
+        """NotAllowed when `name` would be one too many to be made."""
+        if self._pattern is None or name in self._configured or (self._pattern.record / name).exists():
+            return
+        if len(self._pattern.made()) >= MOST_MADE:
+            raise NotAllowed(f"expected one of the {MOST_MADE} namespaces that were made on first use: there is no room for another")
+
     def note_use(self, name: str) -> None:
         """`name` was used: from now on a walk passes it. Nothing for one that is configured."""
         if self._pattern is not None and name not in self._configured:
             self._pattern.record.mkdir(parents=True, exist_ok=True)
             (self._pattern.record / name).touch()
+
+    def configured(self) -> tuple[str, ...]:
+        """The names of those that are."""
+        return tuple(self._configured)
 
     def served(self) -> tuple[Namespace, ...]:
         """All of them for nginx: each that is configured, and one that stands for all others."""
@@ -72,6 +85,11 @@ class Namespaces(Mapping[str, Namespace]):
             return configured
         others = "|".join(map(re.escape, dict.fromkeys((*self._configured, *self._pattern.refused))))
         return (*configured, replace(self._pattern.like, name="*", element=rf"(?!(?:{others})/)(?P<space>{NAME})"))
+
+
+def configured(namespaces: Mapping[str, Namespace]) -> tuple[str, ...]:
+    """The names of those that are configured; of any other mapping all."""
+    return namespaces.configured() if isinstance(namespaces, Namespaces) else tuple(namespaces)
 
 
 def is_name(text: str) -> bool:

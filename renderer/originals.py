@@ -17,7 +17,7 @@ from pathlib import Path
 from renderer import locks
 from renderer.absences import Absences
 from renderer.deletions import Deletions
-from renderer.errors import BadRequest, Gone, NotFound, StoreMismatch, StoreUnavailable
+from renderer.errors import BadRequest, Busy, Gone, NotFound, StoreMismatch, StoreUnavailable
 from renderer.homes import Home
 from renderer.legacy import Legacy
 from renderer.limits import Limits
@@ -37,11 +37,15 @@ class Local:
 
 
 class Originals:
-    """All namespaces' homes. `copies`: directory of the local copies, on any file system."""
+    """All namespaces' homes. `copies`: directory of the local copies, on any file system; `wait_seconds`: the longest wait of who puts or
+    deletes for another who does so with the same original, whose store may hang.
+    """
 
     def __init__(
-        self, homes: Mapping[str, Home], copies: Path, limits: Limits, deletions: Deletions, legacy: Legacy | None = None
+        self, homes: Mapping[str, Home], copies: Path, limits: Limits, deletions: Deletions, legacy: Legacy | None = None,
+        wait_seconds: float = 60,
     ) -> None:  # fmt: skip
+        self._wait_seconds = wait_seconds
         self.homes, self._copies, self._limits, self._deletions, self._legacy = homes, copies, limits, deletions, legacy or Legacy()
         # Who was deleted is remembered apart: should its record vanish, it was put again, by another process.
         self._absent, self._gone = Absences(), Absences()
@@ -225,7 +229,7 @@ class Originals:
     @contextlib.contextmanager
     def alone(self, ref: Ref) -> Iterator[None]:
         """Be the only one on this machine who puts or deletes it, so that the record of its deletion and what is noted of it agree with
-        the store. Who is that already stays so.
+        the store. Who is that already stays so. Busy when another one is for too long.
         """
         mine: set[Ref] = vars(self._mine).setdefault("refs", set())
         if ref in mine:
@@ -234,7 +238,9 @@ class Originals:
         claims = self._deletions.claims
         claims.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256(str(ref).encode()).digest()
-        with locks.held(claims, int.from_bytes(digest[:8], "big") >> 2):
+        with locks.held(claims, int.from_bytes(digest[:8], "big") >> 2, self._wait_seconds) as is_ours:
+            if not is_ours:
+                raise Busy(f"somebody else puts or deletes {ref}")
             mine.add(ref)
             try:
                 yield

@@ -1,37 +1,40 @@
-"""What need not be made from its original: a rendition that a remote store keeps, and a file that stands beside the original.
+"""What need not be made from its original: a rendition that a remote store keeps.
 
 One question each, before the original is fetched; so a miss that finds its rendition costs neither that fetch nor a render.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
 from renderer.archive import Archive
-from renderer.beside import Besides
+from renderer.beside import is_info
 from renderer.cache import Cache, Mark
 from renderer.desk import Order
-from renderer.errors import Gone, NotFound
+from renderer.errors import Gone
 from renderer.formats import HEAD_BYTES, sniff
 from renderer.originals import Originals
-from renderer.recipe import INFO, Beside, Recipe
-from renderer.rendition import JSON_EXTENSION, TEXT_EXTENSION, Rendition
+from renderer.recipe import INFO, Recipe
+from renderer.rendition import JSON_EXTENSION, Ref, Rendition
 from renderer.stores import Facts
+
+log = logging.getLogger(__name__)
 
 
 class Recalling:
-    """Without an `archive` no rendition is recalled; without `besides` there are no files beside originals."""
+    """Without an `archive` nothing is recalled."""
 
-    def __init__(self, cache: Cache, originals: Originals, archive: Archive | None, besides: Besides | None) -> None:
-        self._cache, self._originals, self._archive, self._besides = cache, originals, archive, besides
+    def __init__(self, cache: Cache, originals: Originals, archive: Archive | None) -> None:
+        self._cache, self._originals, self._archive = cache, originals, archive
 
     def may(self, rendition: Rendition, archived: bool) -> bool:
         """Whether it is worth asking for. `archived`: it has a name there."""
-        return _is_file(rendition) or (archived and self._archive is not None and self._archive.keeps(rendition.ref))
+        return archived and self._archive is not None and self._archive.keeps(rendition.ref)
 
     def recall(self, order: Order, mark: Mark) -> Path | None:
-        """The published file; None when only the original helps. For a file beside an original NotFound, Gone, or what its store raises."""
+        """The published file; None when only the original helps. Gone while that is being deleted."""
         rendition, began, target = order.rendition, time.monotonic(), self._cache.temporary()
         if not self.may(rendition, bool(order.archived)):
             return None
@@ -40,6 +43,8 @@ class Recalling:
         found = self._cache.find(rendition)
         if found:
             return found
+        if self._was_deleted(rendition.ref):  # another machine may have kept it later than that; or put the original again, and that tells
+            return None
         try:
             facts, extension = self._fetched(order, target)
             if facts is None:
@@ -52,33 +57,32 @@ class Recalling:
     def _fetched(self, order: Order, target: Path) -> tuple[Facts | None, str]:
         """With the extension that the bytes have."""
         rendition = order.rendition
-        if _is_file(rendition):
-            if self._besides is None:
-                raise NotFound(rendition)
-            facts = self._besides.fetch(rendition, target)
-            return facts, _extension_of(rendition, target)
         for name in order.archived:
             kept = self._archive.recall(rendition.ref, name, target) if self._archive else None
             extension = _extension_of(rendition, target) if kept else ""
             if extension:
                 return kept, extension
+            if kept:
+                log.warning("%s of %s is made and replaced, not recalled: it calls itself ours, and is no such thing", name, rendition.ref)
+                order.spoilt += (name,)
         return None, ""
 
-
-def _is_file(rendition: Rendition) -> bool:
-    """Whether somebody stored it, or nobody has it."""
-    return isinstance(rendition.recipe, Beside) and rendition.recipe != INFO
+    def _was_deleted(self, ref: Ref) -> bool:
+        """As far as this machine knows."""
+        try:
+            self._originals.check_deleted(ref)
+        except Gone:
+            return True
+        return False
 
 
 def _extension_of(rendition: Rendition, path: Path) -> str:
     """The extension of what was fetched; '' when it is no such thing, whatever the store calls it."""
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    form, recipe = sniff(head), rendition.recipe
+    recipe = rendition.recipe
     if recipe == INFO:
-        return JSON_EXTENSION if head.startswith(b"{") else ""
+        return JSON_EXTENSION if is_info(rendition.ref, path) else ""
+    with path.open("rb") as file:
+        form = sniff(file.read(HEAD_BYTES))
     if isinstance(recipe, Recipe):
         return recipe.extension if form is recipe.output.format else ""
-    if isinstance(recipe, Beside):
-        return form.extension if form else TEXT_EXTENSION
     return form.extension if form else ""

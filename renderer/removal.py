@@ -20,10 +20,12 @@ from renderer.cache import Cache
 from renderer.catalog import Catalog
 from renderer.errors import BadRequest, Busy, StoreUnavailable
 from renderer.fields import shown
+from renderer.namespaces import configured
 from renderer.originals import Originals
 from renderer.quarantine import Quarantine
 from renderer.rendition import Namespace, Ref
 
+_MOST_TOLD = 10  # of the namespaces, in a sentence
 _ATTEMPT_SECONDS = 0.2  # of waiting for a maker to leave, before what it began meanwhile is dropped again
 
 
@@ -81,17 +83,19 @@ class Removal:
             return self._leave_nothing(ref)
         self._originals.begin_deletion(ref)
         first = self._forget(ref, self._cache)
-        found = self._originals.delete(ref)
+        with self._originals.alone(ref):  # who puts it again waits: what he then stores beside it is not taken for the old
+            found = self._originals.delete(ref)
+            if self._besides:
+                self._besides.drop(ref)
         last = self._outlast_maker(ref)
-        self._drop_beside(ref)
+        self._drop_kept(ref)
         return Receipt(ref, first.files + last.files, first.bytes + last.bytes, found, self._finish(ref))
 
-    def _drop_beside(self, ref: Ref) -> None:
-        """From stores. Nobody recalls any of it since the deletion was recorded, and nobody puts more there."""
-        if self._archive:
-            self._archive.drop(ref)
-        if self._besides:
-            self._besides.drop(ref)
+    def _drop_kept(self, ref: Ref) -> None:
+        """What a maker in flight had kept in a remote store. Not when the original was put again meanwhile: then it is of that, or like it."""
+        with self._originals.alone(ref):
+            if self._archive and self._originals.is_being_deleted(ref):
+                self._archive.drop(ref)
 
     def check_deleted(self, ref: Ref) -> None:
         """Gone when it was deleted, and not put again since."""
@@ -160,10 +164,16 @@ class Removal:
 
 
 def space_of(namespaces: Mapping[str, Namespace], name: str = "") -> Namespace:
-    """The configured namespace called `name`; the first one for ''."""
+    """The namespace called `name`; the first one for ''. BadRequest names a few that there are."""
     if name and name not in namespaces:
-        raise BadRequest(f"expected one of {', '.join(namespaces)} for a namespace, got {shown(name)}")
+        raise BadRequest(f"expected one of {some_of(namespaces)} for a namespace, got {shown(name)}")
     return namespaces[name] if name else next(iter(namespaces.values()))
+
+
+def some_of(namespaces: Mapping[str, Namespace]) -> str:
+    """The first of those that are configured, for who mistook one: never those that others made."""
+    names = configured(namespaces)
+    return ", ".join(names[:_MOST_TOLD]) + (", …" if len(names) > _MOST_TOLD else "")
 
 
 def ref_of(namespaces: Mapping[str, Namespace], text: str, namespace: str = "") -> Ref:

@@ -1,7 +1,8 @@
 """The one use case: find a rendition, or make it once.
 
 Look, claim, look again, make, rename. A request thread only waits; the making is done by a maker thread per original, which makes whatever
-is ordered of it meanwhile, so that a client that goes away changes nothing for the others.
+is ordered of it meanwhile, so that a client that goes away changes nothing for the others. What somebody stored beside an original is not
+made, and has threads of its own.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from renderer.archive import Archive
 from renderer.beside import Besides
 from renderer.cache import Cache
 from renderer.describing import Describing
-from renderer.desk import Desk, Order
+from renderer.desk import Desk, Order, is_beside, maker_of
 from renderer.errors import Busy
+from renderer.handing import Handing
 from renderer.limits import Limits
 from renderer.making import Making
 from renderer.messages import Show
 from renderer.originals import Originals
 from renderer.quarantine import Quarantine
 from renderer.recalling import Recalling
+from renderer.rendition import Rendition
 from renderer.threads import Threads
 from renderer.verdicts import Verdicts
 from renderer.workers import Workers
@@ -61,13 +64,15 @@ class Service:
         relieve: Callable[[float], object] = bool, archive: Archive | None = None, besides: Besides | None = None,
     ) -> None:  # fmt: skip
         self._cache, self._originals, self._limits, self._keys, self._bounds = cache, originals, limits, tuple(keys), bounds
-        self._recalling, self._verdicts = Recalling(cache, originals, archive, besides), Verdicts(originals, quarantine)
+        self._recalling, self._verdicts = Recalling(cache, originals, archive), Verdicts(originals, quarantine)
         self._desk = Desk(bounds.waiting, bounds.waiting_per_original)
         self._making = Making(
             cache, originals, describing, workers, self._verdicts, self._desk, self._recalling, archive, bounds.wait_seconds, relieve
         )  # fmt: skip
+        self._handing = Handing(cache, self._desk, besides, bounds.wait_seconds, relieve)
         # A hanging store outlives the requests that waited for it: twice as many makers as waiters before new originals queue.
         self._makers = Threads("maker", 2 * bounds.waiting, bounds.waiting)
+        self._handers = Threads("beside", 2 * self._desk.waiting_beside, self._desk.waiting_beside)
 
     def produce(self, show: Show) -> Produced:
         """The rendition's file, published under its alias too. Raises a RendererError that says what is the matter."""
@@ -78,14 +83,19 @@ class Service:
             return awaited()
 
     def produce_all(self, shows: Sequence[Show]) -> list[Produced | Exception]:
-        """What became of each, all of one original and ordered before any is begun: one seat, one fetch and few decodes serve them."""
+        """What became of each, all of one original and ordered before any is begun: one seat, one fetch and few decodes serve them.
+
+        Files beside it are ordered when the others are there.
+        """
         outcomes = {show: _caught(partial(self._found, show)) for show in shows}
         missing = [show for show, outcome in outcomes.items() if outcome is None]
-        try:
-            with self._ordered(missing) as awaited:
-                outcomes |= {show: _caught(wait) for show, wait in zip(missing, awaited, strict=True)}
-        except Busy as busy:
-            outcomes |= dict.fromkeys(missing, busy)
+        for kind in (False, True):
+            wanted = [show for show in missing if is_beside(show.rendition) == kind]
+            try:
+                with self._ordered(wanted) as awaited:
+                    outcomes |= {show: _caught(wait) for show, wait in zip(wanted, awaited, strict=True)}
+            except Busy as busy:
+                outcomes |= dict.fromkeys(wanted, busy)
         return [outcome for show in shows if (outcome := outcomes[show])]
 
     def load(self) -> dict[str, int]:
@@ -104,7 +114,7 @@ class Service:
         return None
 
     def _may_recall(self, show: Show) -> bool:
-        return self._recalling.may(show.rendition, bool(show.archived))
+        return is_beside(show.rendition) or self._recalling.may(show.rendition, bool(show.archived))
 
     def _linked(self, show: Show, produced: Produced) -> Produced:
         if show.alias:
@@ -113,16 +123,26 @@ class Service:
 
     @contextmanager
     def _ordered(self, shows: Sequence[Show]) -> Iterator[list[Callable[[], Produced]]]:
-        """What waits for each; all are of one original."""
+        """What waits for each; all are of one original, and either files beside it or none of them."""
         if not shows:
             yield []
             return
         ref, began = shows[0].rendition.ref, time.monotonic()
-        with self._desk.seat(ref, far=any(map(self._may_recall, shows)) or not self._originals.is_near(ref)):
+        is_far = any(map(self._may_recall, shows)) or not self._originals.is_near(ref)
+        with self._desk.seat(ref, is_far, is_beside(shows[0].rendition)):
             placed = [(show, *self._desk.place(show.rendition, show.archived)) for show in shows]
-            if any(needs_maker for *_, needs_maker in placed) and not self._makers.add(partial(self._making.run, ref)):
-                self._desk.give_up(ref, Busy("every maker is at work"))
+            for show, *_, needs_maker in placed:
+                if needs_maker:
+                    self._find_maker(show.rendition)
             yield [partial(self._awaited, show, order, is_ours, began) for show, order, is_ours, _ in placed]
+
+    def _find_maker(self, rendition: Rendition) -> None:
+        if is_beside(rendition):
+            is_found = self._handers.add(partial(self._handing.run, rendition))
+        else:
+            is_found = self._makers.add(partial(self._making.run, rendition.ref))
+        if not is_found:
+            self._desk.give_up(maker_of(rendition), Busy("every maker is at work"))
 
     def _awaited(self, show: Show, order: Order, is_ours: bool, began: float) -> Produced:
         try:

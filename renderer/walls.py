@@ -1,8 +1,7 @@
 """The walls around a render process: what it may use up, what it may see, and when it must go.
 
 `raise_walls` is the one place where a render process gives things up; a further wall is a further line there. The rest is the front's part:
-the processes that multiprocessing starts for us get a neutral environment and nothing of the program that we are part of, and the front's
-own environment is closed to them.
+the processes that multiprocessing starts for us get a neutral environment and nothing of the program that we are part of.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 # linux/prctl.h
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_PR_SET_PDEATHSIG = 1
 
 # What a program needs to find its libraries, speak its language and put its temporary files; nothing else goes into a render process.
 _NEUTRAL = (
@@ -71,16 +70,6 @@ def allow_cpu(seconds: int) -> None:
     hard = _within_hard(resource.RLIMIT_CPU, _HARD_CPU_SECONDS)
     soft = math.ceil(time.process_time()) + seconds
     resource.setrlimit(resource.RLIMIT_CPU, (min(soft, hard), hard))
-
-
-def hide_front() -> None:
-    """In a front of ours, once: nobody of the same uid reads its memory or /proc/<pid>/environ, where the credentials stand.
-
-    Not in an application that uses the client library. The whole process would lose its core dumps, debuggers and profilers, and without
-    root even its own files in /proc: that is not a library's to take. Its render process opens only what the application itself was given,
-    and mostly no more of that than a header.
-    """
-    _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def start_children_neutrally() -> None:

@@ -14,6 +14,7 @@ import renderer
 from renderer import metrics
 from renderer.archive import Archive
 from renderer.beside import Besides
+from renderer.build import build
 from renderer.cache import Cache
 from renderer.catalog import Catalog, open_catalog
 from renderer.config import Config
@@ -104,7 +105,8 @@ class Wiring:
     @cached_property
     def originals(self) -> Originals:
         legacy = Legacy(self.debts, self.quarantine) if self.is_moving else None
-        originals = Originals(self.homes, self.copies, self.config.limits_built(), self.deletions, legacy)
+        limits, wait_seconds = self.config.limits_built(), self.config.serve.wait_seconds
+        originals = Originals(self.homes, self.copies, limits, self.deletions, legacy, wait_seconds)
         originals.sweep()
         return originals
 
@@ -213,6 +215,7 @@ class Wiring:
         from renderer import browser  # Flask and Werkzeug are half of what an application with the client library would load, for nothing
         from renderer.web.app import Front, Images
         from renderer.web.removing import Removing
+        from renderer.web.seats import Seats, seats_for_writes
         from renderer.web.taking import Helpers, Taking
         from renderer.web.tokens import MADE, Tokens
 
@@ -221,9 +224,10 @@ class Wiring:
         links = Links(terms, self.config.limits_built(), self.config.hosts.images.base_url(), self.config.signing_keys())
         pages = browser.create(self.originals, terms.namespaces, links, self.config.limits.sizes)
         tokens = Tokens(self.config.tokens(), {name: self.config.tokens_of(name) for name in (*self.config.namespaces, MADE)})
-        helpers = Helpers(self.ingest, self.fetcher, self.besides, self.preparing, self.jobs, self.cache)
+        seats = Seats(seats_for_writes(self.config.serve.threads, self.config.serve.waiting))
+        helpers = Helpers(self.ingest, self.fetcher, self.besides, self.preparing, self.jobs, self.cache, seats)
         taking = Taking(terms, tokens, helpers, self.config.limits.max_original_bytes, links.base_url, pages.wsgi_app)
-        removing = Removing(self.removal, terms.namespaces, tokens, taking)
+        removing = Removing(self.removal, terms.namespaces, tokens, seats, taking)
         return Front({"images": images, "service": removing, **self._operator()})
 
     def _operator(self) -> dict[str, Application]:
@@ -235,7 +239,8 @@ class Wiring:
 
         serve, root = self.config.serve, self.cache.root
         stores = {name: health.of_store(store) for name, store in self.stores.items()}
-        homes = {home.store.name for home in self.homes.values()}  # without the others some pictures can still be made
+        spaces = (*self.config.namespaces_built().served(),)  # without the stores of others some pictures can still be made
+        homes = {self._home(space).store.name for space in spaces}
         checks = [stores[name] for name in sorted(homes)] + [health.of_pool(self.workers.is_alive), health.of_disk(root / "tmp")]
         quarantined = remembered(lambda: sum(1 for _ in self.quarantine))
         limits = Limits(serve.waiting, self.config.render.queue, self.config.cache.max_bytes)
@@ -249,6 +254,7 @@ class Wiring:
         """Count from now on, for metrics; before stores are opened. `is_anew`: this is no successor of a renderer that was reloaded."""
         statsd = self.config.statsd
         address = metrics.Address(statsd.host, statsd.port, statsd.prefix) if statsd.enabled else None
+        build()  # while this is the code that runs: an update may come at any time
         metrics.start(self.config.root / "run" / "metrics", self.config.namespaces, is_anew, address)
 
     def load(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from renderer import walls as render_walls
 from renderer.errors import Busy, RendererError, RenderKilled
+from renderer.hiding import hide_front
 from renderer.picture.engine import Engine
 from renderer.picture.jobs import Described, Header, Job, Made
 from renderer.walls import Walls
@@ -79,7 +80,7 @@ class Workers:
     def start(self) -> None:
         """Start the forkserver, under a neutral environment, and the render processes; from now on this process is closed to them."""
         render_walls.start_children_neutrally()
-        render_walls.hide_front()
+        hide_front()
         self._usable_pool()
 
     def render(self, original: Path, jobs: Sequence[Job]) -> list[Made | RendererError]:

@@ -489,10 +489,10 @@ FRONT = """
     from pathlib import Path
     from renderer.picture.engine import Engine
     from renderer.workers import Workers
-    from renderer import walls
     from renderer.errors import RendererError
+    from renderer.hiding import hide_front
 
-    walls.hide_front()
+    hide_front()
     workers = Workers(Engine(), processes=2, seconds=300)
     workers.start()
 
@@ -601,7 +601,7 @@ def test_R26_a_forkserver_that_pebble_starts_again_holds_no_credentials(front: F
 
 def test_the_front_is_closed_to_others_of_its_uid(front: Front) -> None:
     """A process that is not dumpable belongs to root in /proc, whoever runs it; we run as root, so the kernel is asked."""
-    code = "import ctypes; from renderer import walls; walls.hide_front(); print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    code = "import ctypes; from renderer.hiding import hide_front; hide_front(); print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
     shown = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(TOP)}, capture_output=True, text=True, check=True)
     assert shown.stdout == "0\n"
 

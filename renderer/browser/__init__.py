@@ -10,10 +10,12 @@ from flask import Flask, Response, render_template, request
 from renderer.dialects.links import Links
 from renderer.errors import NotUnderstood
 from renderer.fields import shown
+from renderer.namespaces import configured
 from renderer.originals import Originals
 from renderer.rendition import Namespace
 
 PAGE = 60  # pictures a page: twelve rows of five
+SHOWN_MADE = 100  # of the namespaces that were made on first use, behind all that are configured
 SHOWN_SIZES = ("150x150!", "150x150", "small", "vga", "1024x768")  # the first is that of the page's own pictures
 
 
@@ -34,8 +36,9 @@ def create(originals: Originals, namespaces: Mapping[str, Namespace], links: Lin
         names = (ref.name for ref in originals.names(space) if ref.name > after)
         page = list(itertools.islice(names, PAGE + 1))
         sizes = links.sizes(space, SHOWN_SIZES, listed.get(name, ()))
+        shown_spaces = list(itertools.islice(namespaces, len(configured(namespaces)) + SHOWN_MADE))
         return render_template(
-            "start.html", namespaces=namespaces, space=space, names=page[:PAGE], more=len(page) > PAGE, sizes=sizes, picture=links.url
+            "start.html", namespaces=shown_spaces, space=space, names=page[:PAGE], more=len(page) > PAGE, sizes=sizes, picture=links.url
         )
 
     @app.after_request

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from renderer.errors import BadRequest, ConfigError, RendererError
 from renderer.fields import in_line
+from renderer.hiding import hide_front
 
 if TYPE_CHECKING:
     from renderer.config import Config
@@ -40,13 +42,18 @@ COMMANDS = {
     "version": "renderer.cli.version",
 }
 
+HIDDEN = ("up", "serve", "prune")  # run beside render processes, under their account, and with credentials in the environment
+RELOADED = ("up", "serve")  # by SIGHUP
+
 USAGE, FAILED = 2, 1  # exit codes: what you asked cannot be; it could be, and did not work
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
+    """Run one command; returns the exit code. Without `argv` the process is ours, and what its command line says."""
+    is_ours, argv = argv is None, sys.argv[1:] if argv is None else argv
     wanted = next((word for word in argv if not word.startswith("-")), "")
+    if is_ours:
+        _begin(wanted)
     parser = _parser(wanted)
     arguments = parser.parse_args(argv)
     if not arguments.command:
@@ -70,6 +77,14 @@ def main(argv: list[str] | None = None) -> int:
         said = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
         print(f"onmiss: {in_line(said)}", file=sys.stderr)
         return FAILED
+
+
+def _begin(wanted: str) -> None:
+    """What must not wait for heavy imports: to be closed to render processes, and not to die of a reload that comes early."""
+    if wanted in HIDDEN:
+        hide_front()
+    if wanted in RELOADED:
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))  # it stays pending until it can be seen to
 
 
 def port(text: str) -> int:

@@ -35,6 +35,8 @@ class Reload:
         self._arguments, self._program = arguments, program
         self._serving, self._sending, self._pruning = serving, sending, pruning
         self._conf = Path(config.nginx.run) / "nginx.conf"
+        self._sent = nginx.configuration(config)  # with the places of all that the renderer may make
+        self._drain_seconds = config.serve.drain_seconds  # the longest that a renderer of ours may have
 
     def __call__(self) -> Iterator[None]:
         log.info("SIGHUP: reading the configuration again")
@@ -42,6 +44,8 @@ class Reload:
             yield from self._change(self._read())
         except (RendererError, OSError) as error:
             log.error("not reloaded, and going on as before: %s", error)
+        except Exception:  # ours is the process that all others end with
+            log.exception("not reloaded, and going on as before")
 
     def _read(self) -> Config:
         config, serve = configuration(self._arguments), self.config.serve
@@ -53,30 +57,32 @@ class Reload:
         return config
 
     def _change(self, config: Config) -> Iterator[None]:
-        before, old, new = self._conf.read_text(encoding="utf-8"), nginx.configuration(self.config), nginx.configuration(config)
+        before, old, new = self._conf.read_text(encoding="utf-8"), self._sent, nginx.configuration(config)
         make_nginx_directories(config)
         Wiring(config).cache  # noqa: B018  # makes the directories that nginx wants to see
         for text in (handover.joined(old, new), handover.joined(new, old)):
             self._try_out(text)
-        if not handover.covers(before, new):
-            yield from self._tell_nginx(handover.joined(old, new), self.config.serve.drain_seconds + SPARE_SECONDS)
-        try:
-            yield from self._replace_renderer()
-        except ConfigError:
-            yield from self._tell_nginx(before, 0)
-            raise
-        self.config = config
+        self._sent = handover.joined(old, new)  # until it is known who renders: one that is late is not without its places
+        if not handover.covers(before, self._sent):
+            yield from self._tell_nginx(self._sent, self.config.serve.drain_seconds + SPARE_SECONDS)
+        yield from self._replace_renderer()
+        self.config, self._sent = config, new
+        self._drain_seconds = max(self._drain_seconds, config.serve.drain_seconds)
         yield from self._tell_nginx(handover.joined(new, old), 0)
         yield from self._pruning.renew(SPARE_SECONDS)
         log.info("reloaded")
 
     def _replace_renderer(self) -> Iterator[None]:
-        """One that is just not there starts with the new configuration anyway."""
-        before = door.listener(Path(self.config.serve.socket))
+        """One that is just not there starts with the new configuration anyway; one that still answers what it took before an earlier reload
+        starts its successor after that.
+        """
+        path = Path(self.config.serve.socket)
+        before = door.listener(path)
         self._serving.send(signal.SIGHUP)
-        yield from _until(lambda: door.listener(Path(self.config.serve.socket)) not in (before, None), START_SECONDS + SPARE_SECONDS)
-        if door.listener(Path(self.config.serve.socket)) in (before, None):
-            raise ConfigError("serve", "the renderer did not take the new configuration over", "its own message in the log says why")
+        yield from _until(lambda: door.listener(path) not in (before, None), self._drain_seconds + START_SECONDS + SPARE_SECONDS)
+        if door.listener(path) in (before, None):
+            cure = "its own message in the log says why; SIGHUP tries again"
+            raise ConfigError("serve", "the renderer did not take the new configuration over", cure)
 
     def _tell_nginx(self, text: str, seconds: float) -> Iterator[None]:
         """Have nginx work by `text`; what its former workers still do may take so many seconds, if that matters."""

@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import ctypes
 import logging
-import signal
 from pathlib import Path
 
 from renderer.cli import logs, port
@@ -33,7 +32,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, config: Config) -> int:
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))  # one that comes too early waits until the server can see to it
     given: Heritage | None = arguments.succeed
     if given:
         given.adopt()

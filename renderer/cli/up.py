@@ -16,7 +16,6 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from renderer import walls
 from renderer.cli import logs, port
 from renderer.cli.importing import links_of
 from renderer.cli.reconfiguring import Reload, make_nginx_directories, try_out
@@ -40,7 +39,6 @@ def run(arguments: argparse.Namespace, config: Config) -> int:
     if arguments.port:
         config = config.with_ports(arguments.port)
     logs.configure(config)
-    walls.hide_front()  # the credentials that the renderer inherits stand in our environment too
     _check(config)
     program = _program(config)
     conf = write_nginx_configuration(config, program)

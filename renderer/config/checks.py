@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from renderer.config.model import Config
 
 # The first elements of URLs that mean something already.
-RESERVED_NAMES = (native.PREFIX, "o", *huimages.SIZE_NAMES, "originals", "purge", "status_check")
+_NGINX_NAMES = ("_done", "_beside", "_error", "_range")  # locations of the images host that no client reaches
+RESERVED_NAMES = (native.PREFIX, "o", *huimages.SIZE_NAMES, "originals", "purge", "status_check", *_NGINX_NAMES)
 # Nobody means these when he posts to one.
 NEVER_MADE = (*RESERVED_NAMES, huimages.NAMESPACE, "batch", "process", "probe", "metrics", "debug", "static", "public", "tmp")
 

@@ -18,9 +18,26 @@ RESERVED = ("CONFIG", "ROOT", "CORPUS", "GOLDEN", "SOAK")
 
 Tree = dict[str, Any]
 
+_TAG = "tag:yaml.org,2002:"
+_KINDS = {_TAG + "int": "a number", _TAG + "float": "a number", _TAG + "timestamp": "a time", _TAG + "str": "a text"}
+
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, but a key that stands twice is an error: silently the last one would win."""
+    """PyYAML's safe loader, but whatever it stumbles over is an error of the file, with its line: what it takes for a time and is none (the
+    30th of February), a number that Python will not print, what contains itself. A key that stands twice too: silently the last would win.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Always deep, because only so it sees what contains itself."""
+        try:
+            found = super().construct_object(node, deep=True)
+            _try_out(found)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception as error:  # ValueError, but KeyError, IndexError and AttributeError too; they would show the values of secrets
+            problem = f"found what looks like {_KINDS.get(node.tag, 'something')} and is none"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+        return found
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -34,7 +51,7 @@ class _Loader(yaml.SafeLoader):
 def read_file(file: Path) -> Tree:
     """The mapping in a YAML file; ConfigError with the line for what is no YAML."""
     try:
-        loaded = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a subclass of the safe loader
+        loaded = _parsed(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(str(file), "expected a configuration file, found none") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -43,10 +60,27 @@ def read_file(file: Path) -> Tree:
         mark = getattr(error, "problem_mark", None)
         where = f"{file}, line {mark.line + 1}" if mark else str(file)
         problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(where, f"expected YAML, but {problem}", "indent with spaces, and quote what contains `: ` or `#`") from error
+        cure = "indent with spaces, and quote what contains `: ` or `#` or is to be a text"
+        raise ConfigError(where, f"expected YAML, but {problem}", cure) from error
     if loaded is not None and not isinstance(loaded, dict):
         raise ConfigError(str(file), f"expected sections with keys, got a {type(loaded).__name__}")
     return loaded or {}
+
+
+def _try_out(value: object) -> None:
+    """ValueError for what would be one later: a number of more than 4300 digits, of which no message can be made; half a character; NUL."""
+    if isinstance(value, int):
+        str(value)
+    if isinstance(value, str) and "\0" in value.encode().decode():
+        raise ValueError("expected a text without NUL")
+
+
+def _parsed(text: str) -> Any:
+    """As YAML says; YAMLError."""
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506  # a subclass of the safe loader
+    except RecursionError as error:
+        raise yaml.YAMLError("found more brackets or levels within one another than can be read") from error
 
 
 def overrides(environ: Mapping[str, str], known: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -86,6 +120,6 @@ def parse_value(text: str, name: str) -> object:
     if not re.match(r"\s*[\[{'\"]", text):
         return text
     try:
-        return yaml.load(text, _Loader)  # noqa: S506  # a subclass of the safe loader
+        return _parsed(text)
     except yaml.YAMLError as error:
         raise ConfigError(name, "expected YAML for the value of an environment variable", "quote it") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from renderer.dialects import huimages, imageserver, native, negotiation
@@ -43,7 +44,7 @@ class Receiver(Dialect, Protocol):
 
     def batched(self, job: str) -> Reply: ...
 
-    def batch_told(self, is_done: bool, content: Mapping[str, Any] | str) -> Reply: ...
+    def batch_told(self, is_done: bool, content: Mapping[str, Any] | Path) -> Reply: ...
 
 
 DIALECTS: tuple[Dialect, ...] = (native, huimages, imageserver)  # type: ignore[assignment]  # modules as values

@@ -23,12 +23,13 @@ import json
 import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from renderer.box import Box
 from renderer.dialects import native
 from renderer.dialects.hits import Hit
-from renderer.errors import BadRequest, NotAllowed, NotUnderstood
+from renderer.errors import BadRequest, MethodNotAllowed, NotAllowed, NotUnderstood
 from renderer.fields import shown, whole
 from renderer.formats import BY_EXTENSION, FORMATS, JPEG, WRITABLE
 from renderer.messages import (
@@ -59,6 +60,7 @@ SHAPE = rf"/(?!{native.PREFIX}/){SPACE_NAME}/{_HASH}/[^/]+"
 TAKES = rf"/{SPACE_NAME}(?:/batch(?:/[^/]+)?|/{_HASH}/[^/]+)?"
 
 ORIGINAL, PROCESS, BATCH = "original", "process", "batch"
+MOST_FIELDS = 10  # of a query, before they are looked at: no URL has more than two
 MOST_OUTPUTS = 50  # of one request, which waits for all of them
 EXTENSIONS = tuple(extension for form in WRITABLE for extension in form.extensions)  # of a rendition, where a namespace says nothing else
 NOT_AVAILABLE = "404 image not available. Not Found"  # what image-server said of an extension that it did not make
@@ -69,8 +71,7 @@ _PICTURE = re.compile(
     r"(?:(?P<width>[0-9]*)x(?P<height>[0-9]+)|w(?P<only>[0-9]+)|full_size)(?:-q(?P<quality>[0-9]+))?\.(?P<extension>[A-Za-z0-9_]+)"
 )
 _SIDE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-_JOB = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_SIDE, _TOLD = re.compile(_SIDE_NAME), re.compile(rf"{BATCH}/({_JOB})")
+_SIDE, _JOB = re.compile(_SIDE_NAME), re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ALIAS = "~="  # huImages' aliases begin with the first of these only, and the same size is another picture there
 
 
@@ -207,19 +208,28 @@ def receive(request: Request, terms: Terms) -> Writing | None:
     space_name, _, rest = request.path[1:].partition("/")
     if not is_name(space_name):
         return None
-    told = _TOLD.fullmatch(rest)
-    if request.method in ("GET", "HEAD") and told:
-        return BatchQuestion(_usable(terms, space_name), told[1])
     place = _PLACE.fullmatch(request.path)
-    if request.method != "POST" or (rest not in ("", BATCH) and not place) or request.path.endswith("/"):
-        return None
+    if rest.startswith(f"{BATCH}/"):
+        return _batch_question(rest.removeprefix(f"{BATCH}/"), _usable(terms, space_name), request.method)
+    if request.method in ("GET", "HEAD") or (rest not in ("", BATCH) and not place) or request.path.endswith("/"):
+        return None  # a page, perhaps
     space = _usable(terms, space_name)
+    if request.method != "POST":
+        raise MethodNotAllowed(request.method, ("POST",))
     if place:
         return _beside_original(_ref(space, place["hash"]), place["file"], request, terms)
     query = _query(request, ("outputs",) if rest else ("source", "outputs"))
     if not rest:
         return Deposit(space, query.get("source", ""), wishes_of(query.get("outputs", ""), space, terms.qualities))
     return Batch(space, _expected(wishes_of(query.get("outputs", ",".join(space.outputs)), space, terms.qualities)))
+
+
+def _batch_question(job: str, space: Namespace, method: str) -> BatchQuestion:
+    if not _JOB.fullmatch(job):
+        raise NotUnderstood(f"expected the name of a batch, got {shown(job)}")
+    if method not in ("GET", "HEAD"):
+        raise MethodNotAllowed(method, ("GET", "HEAD"))
+    return BatchQuestion(space, job)
 
 
 def _usable(terms: Terms, name: str) -> Namespace:
@@ -245,7 +255,10 @@ def _expected(wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
 
 
 def _query(request: Request, known: Sequence[str]) -> Mapping[str, str]:
-    pairs = urllib.parse.parse_qsl(request.query, keep_blank_values=True, max_num_fields=10)
+    try:
+        pairs = urllib.parse.parse_qsl(request.query, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise BadRequest(f"expected at most {MOST_FIELDS} parameters in the query, got more") from error
     for name, _ in pairs:
         if name not in known or [other for other, _ in pairs].count(name) > 1:
             raise BadRequest(f"expected {' and '.join(known) or 'nothing'} in the query, each once, got {shown(name)}")
@@ -284,8 +297,8 @@ def batched(job: str) -> Reply:
     return _json(200, json.dumps({"job_id": job}))
 
 
-def batch_told(is_done: bool, content: Mapping[str, Any] | str) -> Reply:
-    """What became of a batch: JSON while it runs, then a line for each original and output."""
-    if isinstance(content, str):
-        return Reply(200, (("Content-Type", "text/tab-separated-values; charset=UTF-8"),), content.encode())
+def batch_told(is_done: bool, content: Mapping[str, Any] | Path) -> Reply:
+    """What became of a batch: JSON while it runs, then a file with a line for each original."""
+    if isinstance(content, Path):
+        return Reply(200, (("Content-Type", "text/tab-separated-values; charset=UTF-8"),), file=content)
     return _json(200 if is_done else 202, json.dumps(content, indent=2))

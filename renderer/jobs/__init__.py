@@ -8,17 +8,18 @@ wait for another to end: each gets its turn of some originals.
 from __future__ import annotations
 
 import datetime
+import io
 import logging
 import re
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from renderer.crew import Crew
 from renderer.errors import BadRequest, Busy, NoSpace, NotFound, Refused, RendererError, StoreUnavailable
@@ -38,6 +39,7 @@ TURN = 200  # originals of one batch before the next has its turn: a minute or s
 LOOK_SECONDS = 5.0  # between two looks for batches of renderers that ended
 SWEEP_SECONDS = 86_400.0  # how old what was half made has to be, that nobody can be making it any more
 _LINE_BYTES = 4 * MOST_NAME_BYTES  # of a line, before the rest is passed over: no name is longer
+_BLOCK_BYTES = 64 * 1024
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -49,13 +51,14 @@ class Completes(Protocol):
 
 @dataclass(frozen=True)
 class Bounds:
-    """`threads`: originals in work at once; `lines`: of one batch; `unfinished`: batches at once; `patience`: seconds that what is down is
-    waited for; `turn`: originals of one batch before the next has its turn.
+    """`threads`: originals in work at once; `lines`: of one batch; `unfinished`: batches at once, `unfinished_of_one`: of one namespace;
+    `patience`: seconds that what is down is waited for; `turn`: originals of one batch before the next has its turn.
     """
 
     threads: int = 2
     lines: int = MOST_LINES
     unfinished: int = 100
+    unfinished_of_one: int = 20  # or one namespace would have all of them
     patience: float = PATIENCE
     turn: int = TURN
     look_seconds: float = LOOK_SECONDS
@@ -85,15 +88,24 @@ class Jobs:
         """
         asked = Asked(namespace.name, tuple(wish.wish for wish in wishes), self._now())
         job = str(uuid.uuid4())
-        with self._beginning:  # or more would begin than may
-            if len(self._unfinished()) >= self._bounds.unfinished:
-                raise Busy("too many batches are not done yet", retry_after=60)
-            folders.make(self._root / job, asked, _judged(lines_of(stream), namespace, self._bounds.lines))
+        with self._room(namespace):
+            pass  # or all of it would be read and written first; somebody else may still be faster
+        folders.make(self._root / job, asked, _judged(lines_of(stream), namespace, self._bounds.lines), self._room(namespace))
         self._woken.set()
         return job
 
-    def told(self, namespace: Namespace, job: str) -> tuple[bool, dict[str, Any] | str]:
-        """Whether it is done; and a line for each original, or how far it is. NotFound for a job that this namespace never had."""
+    @contextmanager
+    def _room(self, namespace: Namespace) -> Iterator[None]:
+        """Nobody else begins one meanwhile; Busy when there are too many already."""
+        with self._beginning:
+            unfinished = [folder.asked.namespace for folder in self._unfinished()]
+            if len(unfinished) >= self._bounds.unfinished or unfinished.count(namespace.name) >= self._bounds.unfinished_of_one:
+                raise Busy("too many batches are not done yet", retry_after=60)
+            yield
+
+    def told(self, namespace: Namespace, job: str) -> tuple[bool, dict[str, Any] | Path]:
+        """Whether it is done; and a file with a line for each original, or how far it is. NotFound for a job that this namespace never had.
+        """
         if not _ID.fullmatch(job):
             raise NotFound(f"the batch {job}")
         folder = self._folder(self._root / job)
@@ -220,13 +232,16 @@ def lines_of(stream: BinaryIO) -> Iterator[str]:
     """The lines that are not blank, without what is blank around them, each in printable letters; of one that is too long, a beginning
     that is too long as well.
     """
-    while line := stream.readline(_LINE_BYTES):
+    # the library's stream of a body reads lines byte by byte
+    lines = io.BufferedReader(cast(io.RawIOBase, stream), _BLOCK_BYTES)
+    while line := lines.readline(_LINE_BYTES):
         end = line
-        while not end.endswith(b"\n") and (end := stream.readline(_LINE_BYTES)):
+        while not end.endswith(b"\n") and (end := lines.readline(_LINE_BYTES)):
             continue
         text = in_line(line.decode("utf-8", "backslashreplace").strip())
         if text:
             yield text[: MOST_NAME_BYTES + 1]
+    lines.detach()  # or it would be closed with it
 
 
 def _judged(lines: Iterator[str], space: Namespace, most: int) -> Iterator[str]:

@@ -17,7 +17,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -66,11 +66,10 @@ class Folder:
         self._count = Count()
         self._reached = (0, 0)  # so many lines of what was asked end at this byte
 
-    def results(self) -> str | None:
-        """A line for each original; None when some are missing."""
-        with suppress(FileNotFoundError):
-            return (self.path / "results").read_text(encoding="utf-8")
-        return None
+    def results(self) -> Path | None:
+        """The file with a line for each original, as long as the batch is kept; None when some are missing."""
+        path = self.path / "results"
+        return path if path.exists() else None
 
     def count(self) -> Count:
         """As it stands now; only what was added since the last time is read."""
@@ -137,8 +136,11 @@ def _on_disk() -> Iterator[None]:
         raise
 
 
-def make(path: Path, asked: Asked, lines: Iterable[str]) -> None:
-    """A batch of `lines`, all of it or nothing, durable when this returns. What `lines` raises, or NoSpace, leaves nothing."""
+def make(path: Path, asked: Asked, lines: Iterable[str], permit: AbstractContextManager[object] = nullcontext()) -> None:
+    """A batch of `lines`, all of it or nothing, durable when this returns. What `lines` raises, or NoSpace, leaves nothing.
+
+    `permit`: what is entered for the moment in which it becomes one; what it raises leaves nothing either.
+    """
     new = path.with_name(_HIDDEN + path.name)
     try:
         with _on_disk():
@@ -152,7 +154,8 @@ def make(path: Path, asked: Asked, lines: Iterable[str]) -> None:
             with (new / "asked.json").open("wb") as file:
                 file.write(json.dumps(asdict(replace(asked, total=total))).encode())
                 _settle(file)
-            new.rename(path)
+            with permit:
+                new.rename(path)
             sync(path.parent)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from renderer.errors import NotFound
+from renderer.metrics import prometheus
 from renderer.metrics.families import COUNTED, FAMILIES
 from renderer.metrics.prometheus import Reading, Recorder
+from renderer.metrics.room import OTHER
 from renderer.metrics.statsd import Address, Statsd
 from renderer.recipe import Recipe
 from renderer.rendition import Rendition
@@ -25,6 +27,7 @@ STAGES = ("wait", "fetch", "decode", "operations", "encode", "publish")  # of a 
 HANDLERS = ("new_image", "new_file", "resize_image", "resize_many", "create_batch", "batch")  # image-server's
 DEATHS = ("limit", "crash", "pool")  # of render processes
 FETCHES = ("source_downloaded", "original_downloaded", "original_unavailable", "original_download_skipped")
+FAILED = "image_server_processing_version_failed_total"
 CALLS = ("get", "facts", "put", "delete", "take")  # of stores; `locate` is one look at this disk
 
 Outcome = Literal["ok", "noop", "failed"]
@@ -34,23 +37,26 @@ Watched = TypeVar("Watched")
 class _Counting:
     """What was started in this process."""
 
+    directory: Path | None = None
     recorder: Recorder | None = None
     statsd: Statsd | None = None
     namespaces: frozenset[str] = frozenset()
 
 
 def start(directory: Path, namespaces: Iterable[str] = (), is_anew: bool = True, statsd: Address | None = None) -> None:
-    """Count from now on, into files below `directory`; a disk that has no room for them is no reason not to serve.
+    """Count from now on, into files below `directory`; whatever is the matter with these is no reason not to serve.
 
     `namespaces`: those that are labels of their own, and all others are `other`; for each, what may be counted one day is shown as 0 now.
     `is_anew`: what others that ended have counted is forgotten.
     """
-    _Counting.namespaces = frozenset((*namespaces, "none"))
+    _Counting.namespaces, _Counting.directory = frozenset((*namespaces, "none")), directory
     try:
         recorder = Recorder(directory, is_anew)
         _show_zeros(recorder, sorted(_Counting.namespaces - {"none"}))
     except OSError as error:
         log.error("nothing is counted: %s", error)
+    except Exception:
+        log.exception("nothing is counted")
     else:
         _Counting.recorder = recorder
     if statsd:
@@ -62,8 +68,9 @@ def _show_zeros(recorder: Recorder, namespaces: Iterable[str]) -> None:
     known = {"stage": STAGES, "handler": HANDLERS, "cause": DEATHS, "namespace": tuple(namespaces), "format": ("jpg",), "quality": ("75",)}
     for family in COUNTED:
         combinations: list[tuple[str, ...]] = [()]
+        words = known | {"quality": (OTHER,)} if family.name == FAILED else known
         for label in family.labels:
-            combinations = [(*before, value) for before in combinations for value in known.get(label, ())]
+            combinations = [(*before, value) for before in combinations for value in words.get(label, ())]
         for labels in combinations:
             recorder.show(family.name, labels)
 
@@ -74,8 +81,8 @@ def wait_statsd(seconds: float) -> bool:
 
 
 def page(readings: Iterable[Reading]) -> tuple[str, bytes] | None:
-    """Content type and text for Prometheus; None when nothing was started."""
-    return _Counting.recorder.page(readings) if _Counting.recorder else None
+    """Content type and text for Prometheus; None when nothing was started. Where nothing can be counted, there are `readings` still."""
+    return prometheus.page(_Counting.directory, readings) if _Counting.directory else None
 
 
 def request(host: str, dialect: str, namespace: str, status: int) -> None:
@@ -108,8 +115,11 @@ def new_image(namespace: str, ok: bool) -> None:
 
 
 def version(namespace: str, form: str, quality: int, outcome: Outcome) -> None:
-    """A rendition was asked for. `form`: its extension, as image-server says (jpg); `quality`: 0 for a format that has none."""
-    labels = _label(namespace), form or "none", str(quality)
+    """A rendition was asked for. `form`: its extension, as image-server says (jpg); `quality`: 0 for a format that has none.
+
+    Of what was not made any quality may have been asked for, and all of them are one.
+    """
+    labels = _label(namespace), form or "none", OTHER if outcome == "failed" else str(quality)
     _count(f"processing_version_{outcome}", f"processing.version.{outcome}", labels, form)
 
 

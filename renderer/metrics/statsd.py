@@ -47,7 +47,7 @@ class Statsd:
         try:
             client = StatsClient(address.host, address.port, address.prefix.rstrip("."), ipv6=":" in address.host)
             client._sock.setblocking(False)  # a full buffer of the kernel is no reason to wait either
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for a name that is none
             log.warning("nothing is sent to statsd at %s: %s", address.host, error)
         else:
             self._client = client

@@ -7,6 +7,7 @@ still on disk is read once, the oldest first; what went before it was read is sa
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -35,13 +36,17 @@ class Replay:
     """Iterate over it, once: the lines of `log` since the last replay with the same file `state`, which is written at the end.
 
     One at a time. The first one begins with the log as it is now; what was rotated before is not read. A replay that is not iterated to its
-    end says nothing of the lines since its last note, and they come again. `told` is right at the end. OSError for what cannot be read or
-    written; none for a log that is not there.
+    end says nothing of the lines since its last note, and they come again. `told` is right at the end. `beside`: counts that the caller
+    keeps of the lines; they are loaded from the state and written with it. OSError for what cannot be read or written; none for a log that
+    is not there.
     """
 
-    def __init__(self, log: Path, state: Path, is_stopping: Callable[[], bool] = bool, saved_lines: int = SAVED_LINES) -> None:
+    def __init__(
+        self, log: Path, state: Path, is_stopping: Callable[[], bool] = bool, saved_lines: int = SAVED_LINES,
+        beside: Counter[str] | None = None,
+    ) -> None:  # fmt: skip
         self._log, self._is_stopping, self._saved_lines = log, is_stopping, saved_lines
-        self._positions = Positions(state)
+        self._positions = Positions(state, beside)
         self._skips_rotated = self._positions.is_fresh
         self._found: set[Position] = set()  # in this replay
         self._stopped, self._looked_at, self._saved_at, self._look_lines = False, 0, 0, min(_LOOK_LINES, saved_lines)

@@ -1,4 +1,5 @@
-"""How far each file of the access log was read, in a small JSON file, so that rotation loses no line and gives none twice.
+"""How far each file of the access log was read, in a small JSON file, so that rotation loses no line and gives none twice; and what was
+counted of them, if somebody does.
 
 A file is known again by its inode and the digest of its first bytes; by the digest alone when it was copied or packed. Each that was there
 is noted, so that one which nobody knows is new and is read from its beginning.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -53,11 +55,17 @@ def _digest(head: bytes) -> str:
 
 
 class Positions:
-    """Those in the file `path`. `is_fresh`: there was none, or none that could be read."""
+    """Those in the file `path`. `is_fresh`: there was none, or none that could be read.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    `beside`: counts of what was read up to there, which are saved in the same file, so that neither goes without the other; what the file
+    had of them is added here.
+    """
+
+    def __init__(self, path: Path, beside: Counter[str] | None = None) -> None:
+        self._path, self._beside = path, beside
         self._known = _loaded(path)
+        if beside is not None and self._known is not None:
+            beside.update(counts_beside(path))
         self.is_fresh = self._known is None
         self.all: list[Position] = self._known or []
 
@@ -85,7 +93,8 @@ class Positions:
     def save(self) -> None:
         """Atomically. The newest files stand last; so many as a directory is looked through for are kept, gone ones among them."""
         del self.all[: -2 * MOST_FILES]
-        text = json.dumps({"version": _VERSION, "positions": [asdict(position) for position in self.all]})
+        content: dict[str, Any] = {"version": _VERSION, "positions": [asdict(position) for position in self.all]}
+        text = json.dumps(content if self._beside is None else content | {"beside": self._beside})
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_name(f".{self._path.name}-{own_name()}")
         try:
@@ -96,6 +105,15 @@ class Positions:
             fresh.rename(self._path)
         finally:
             fresh.unlink(missing_ok=True)
+
+
+def counts_beside(path: Path) -> dict[str, int]:
+    """What stands beside the positions in the file `path`; empty where there is nothing of ours."""
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+        content: dict[str, Any] = json.loads(path.read_bytes())
+        if content["version"] == _VERSION:
+            return {key: int(count) for key, count in content.get("beside", {}).items()}
+    return {}
 
 
 def _loaded(path: Path) -> list[Position] | None:

@@ -1,6 +1,6 @@
 """One pass of the pruner: see what is there, see what is too much, and let go of what is worth least.
 
-    <cache>/prune/lock     held by who prunes
+    <cache>/prune/lock     held by who prunes; another place in it by who counts what nginx answered
     <cache>/prune/state    JSON: where the hand stands, what the last survey found, and sums; lost, it is found anew by the next
 
 Everything else that it needs to know stands with the files themselves.
@@ -39,6 +39,7 @@ from renderer.rendition import Namespace
 
 log = logging.getLogger(__name__)
 
+_PRUNING, _COUNTING = 0, 1  # places of the lock
 RELIEF_BYTES, RELIEF_SHARE = 64_000_000, 0.02  # what an emergency frees at least: some hundred renditions, or a part of the cache
 
 
@@ -94,7 +95,10 @@ class Pruner:
     def run(self, is_dry: bool = False) -> Summary:
         """A whole pass. Conflict while somebody else prunes; OSError where the cache cannot be changed."""
         with self._alone():
-            return self._run(is_dry)
+            summary = self._run(is_dry)
+        if not is_dry:
+            self._count_answers()
+        return summary
 
     def relieve(self, seconds: float) -> bool:
         """The disk is full now: free something at once, without a survey; or wait for who prunes already. Whether something was freed.
@@ -138,16 +142,17 @@ class Pruner:
             totals = added(state.get("totals"), summary.evicted, summary.evicted_bytes, summary.seconds, passes=1)
             state |= {"total": summary.bytes_after, "last": asdict(summary), "at": now, "totals": totals}
             self._keep(state)
-            self._count_answers()
         return summary
 
     def _count_answers(self) -> None:
-        """A log that cannot be read, or a full disk, is no reason not to prune."""
-        if self.wishes.access_log and self.wishes.access_log.exists():
-            try:
-                count_answers(self.wishes.access_log, self._folder, self._cache.served, frozenset(self._namespaces))
-            except OSError as error:
-                log.info("hits are not counted: %s", error)
+        """After the pruning: a long log must not keep an emergency waiting. One that cannot be read, or a full disk, is no failure."""
+        access_log = self.wishes.access_log
+        try:
+            with locks.held(self._folder / "lock", _COUNTING, 0) as is_ours:
+                if is_ours and access_log and access_log.exists():
+                    count_answers(access_log, self._folder, self._cache.served, frozenset(self._namespaces))
+        except OSError as error:
+            log.info("hits are not counted: %s", error)
 
     def _sweep(self, tree: Tree, evictor: Evictor, now: float, way: str, found: Manners, is_dry: bool) -> Sweep:
         trusts = way in (VISITED, LOG)
@@ -226,7 +231,7 @@ class Pruner:
 
     @contextmanager
     def _alone(self, wait_seconds: float = 0) -> Iterator[None]:
-        with locks.held(self._folder / "lock", 0, wait_seconds) as is_ours:
+        with locks.held(self._folder / "lock", _PRUNING, wait_seconds) as is_ours:
             if not is_ours:
                 raise Conflict(f"another pruner is at work on {self._cache.root}")
             yield

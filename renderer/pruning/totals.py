@@ -1,22 +1,19 @@
 """What all passes have done together, and what nginx has answered by its access log: sums for metrics that outlive a pruner.
 
     <cache>/prune/state         the member `totals` of what the pruner keeps
-    <cache>/prune/answered      JSON: requests by answer, namespace and class of status
-    <cache>/prune/answered-log  how far the log was counted
+    <cache>/prune/answered      JSON: requests by answer, namespace and class of status, and how far the log was counted
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from renderer.placing import own_name
 from renderer.pruning.access_log import Replay
 from renderer.pruning.log_lines import Logged
+from renderer.pruning.log_positions import counts_beside
 
 
 def added(totals: Any, evicted: Mapping[str, int], evicted_bytes: int, seconds: float = 0.0, passes: int = 0) -> dict[str, Any]:
@@ -33,29 +30,20 @@ def added(totals: Any, evicted: Mapping[str, int], evicted_bytes: int, seconds: 
 
 
 def count_answers(log: Path, folder: Path, served: Path, namespaces: Collection[str]) -> None:
-    """Add what came to nginx's access log since the last time. OSError when it cannot be read, or the sums cannot be written.
+    """Add what came to nginx's access log since the last time. OSError when it cannot be read, or the sums cannot be written;
+    then nothing was counted. One at a time.
 
     A hit, a miss, or neither (`other`: refused, or no picture); of what namespace, where a file of it was looked up.
     """
-    sums: Counter[str] = Counter(answers(folder))
-    for logged in Replay(log, folder / "answered-log"):
+    sums: Counter[str] = Counter()
+    for logged in Replay(log, folder / "answered", beside=sums):
         answer = "miss" if logged.is_miss else "hit" if logged.is_visit else "other"
         sums[f"{answer} {_namespace(logged, f'{served}/', namespaces)} {logged.status // 100}xx"] += 1
-    fresh = folder / own_name()
-    try:
-        fresh.write_text(json.dumps(sums), encoding="utf-8")
-        os.replace(fresh, folder / "answered")
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def answers(folder: Path) -> dict[str, int]:
     """`<answer> <namespace> <class of status>` to how many; empty where nothing was counted."""
-    try:
-        content = json.loads((folder / "answered").read_text(encoding="utf-8"))
-        return {key: int(count) for key, count in content.items() if key.count(" ") == 2}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
+    return {key: count for key, count in counts_beside(folder / "answered").items() if key.count(" ") == 2}
 
 
 def _namespace(logged: Logged, served: str, namespaces: Collection[str]) -> str:

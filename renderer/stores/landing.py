@@ -23,7 +23,7 @@ class Landing:
 
     def __init__(self, target: Path, max_bytes: int) -> None:
         self.target, self.max_bytes, self.length = target, max_bytes, 0
-        with _full_disk_is_no_space():
+        with full_disk_is_no_space():
             self._file = target.open("wb", buffering=0)
 
     def expect(self, length: int) -> None:
@@ -33,7 +33,7 @@ class Landing:
 
     def write(self, chunk: bytes) -> None:
         self.expect(self.length + len(chunk))
-        with _full_disk_is_no_space():
+        with full_disk_is_no_space():
             view = memoryview(chunk)
             while view:
                 view = view[self._file.write(view) :]
@@ -42,7 +42,7 @@ class Landing:
     def copy(self, source: int, length: int) -> None:
         """`length` bytes of the file descriptor `source`, or as many as there are."""
         self.expect(self.length + length)
-        with _full_disk_is_no_space():
+        with full_disk_is_no_space():
             self.length += copy_bytes(source, self._file.fileno(), length)
 
     def settle(self, time: int) -> None:
@@ -96,7 +96,8 @@ def _read_write(source: int, target: int, length: int) -> int:
 
 
 @contextmanager
-def _full_disk_is_no_space() -> Iterator[None]:
+def full_disk_is_no_space() -> Iterator[None]:
+    """What the system says of a full disk, as we say it: NoSpace."""
     try:
         yield
     except OSError as error:

@@ -14,6 +14,7 @@ from werkzeug.http import parse_options_header
 from werkzeug.wsgi import get_content_length, get_input_stream
 
 from renderer.errors import BadRequest, TooManyBytes
+from renderer.stores.landing import full_disk_is_no_space
 
 MOST_FORM_BYTES, MOST_PARTS = 100_000, 20  # of a form, beside its file
 
@@ -21,7 +22,7 @@ MOST_FORM_BYTES, MOST_PARTS = 100_000, 20  # of a form, beside its file
 @contextmanager
 def body_of(environ: dict[str, Any], temporary: Callable[[], Path], max_bytes: int) -> Iterator[BinaryIO]:
     """What was sent, to be read once. BadRequest for nothing and for a form without exactly one file, TooManyBytes for a raw body that says
-    that it is longer than `max_bytes`. `temporary`: names a new file for that of a form.
+    that it is longer than `max_bytes`, NoSpace for a form that finds none. `temporary`: names a new file for that of a form.
     """
     # a body that came in chunks nginx has put together, and says its length; of the client's own header nothing is true any more
     environ = {name: value for name, value in environ.items() if name != "HTTP_TRANSFER_ENCODING"}
@@ -50,7 +51,7 @@ def _file_of_form(environ: dict[str, Any], temporary: Callable[[], Path]) -> Ite
     parser = FormDataParser(stream_factory=on_disk, max_form_memory_size=MOST_FORM_BYTES, max_form_parts=MOST_PARTS, silent=False)
     files: list[FileStorage] = []
     try:
-        with _whole():
+        with _whole(), full_disk_is_no_space():
             _, _, found = parser.parse_from_environ(environ)
             files = [file for _, file in found.items(multi=True)]
         if len(files) != 1:

@@ -6,6 +6,7 @@ import os
 import pwd
 
 from renderer.config import Config
+from renderer.config.values import split_listen
 from renderer.dialects import DIALECTS
 from renderer.errors import ConfigError
 from renderer.namespaces import served
@@ -13,6 +14,7 @@ from renderer.web import nginx_accept, nginx_hits
 from renderer.web.nginx_errors import SENTENCES, errors, refusals
 from renderer.web.nginx_hits import TYPES
 from renderer.web.nginx_text import block, fill, quoted_path
+from renderer.web.profiling import MOST_SECONDS
 
 # Tabs between fields: `escape=default` writes a tab in a URL as \x09, so a line splits exactly. docs/nginx.md describes them.
 LOG_FIELDS = (
@@ -22,6 +24,7 @@ LOG_FIELDS = (
 
 CONNECTIONS = 4096  # per worker; a miss takes two
 FORM_BYTES = 1_000_000  # what a form may add to the original that it brings
+LOOPBACK = ('""', "localhost", "127.0.0.1", "[::1]")  # names of the admin host; a request without any is no browser's
 HERD_SECONDS = 3  # the longest that a follower is held back before it looks again
 
 def configuration(config: Config) -> str:
@@ -133,9 +136,15 @@ def _host(config: Config, name: str, log: str, vary: str = "") -> dict[str, str]
         "run": quoted_path("nginx.run", config.nginx.run),
         "access_log": f'access_log "{logs}/{log}" onmiss buffer=32k flush=1s;' if log and config.nginx.access_log else "access_log off;",
         "errors": errors(),
-        "error_locations": fill("error_locations.conf", vary=vary),
+        "error_locations": _error_locations(vary),
         "health": fill("health.conf", methods=fill("methods.conf"), limits=_limits(config, herd=False)),
     }
+
+
+def _error_locations(header: str, is_json: bool = False) -> str:
+    """`header`: one more directive, or ''."""
+    kind, text = ("application/json", '{"error": "$error_sentence"}') if is_json else ("text/plain; charset=utf-8", "$error_sentence")
+    return fill("error_locations.conf", error_header=header, error_type=kind, error_text=text)
 
 
 def _quoted(mime: str) -> str:
@@ -143,9 +152,17 @@ def _quoted(mime: str) -> str:
 
 
 def _service(config: Config) -> str:
+    host = _host(config, "service", "service.log")
+    host["error_locations"] = _error_locations("add_header WWW-Authenticate $error_challenge always;", is_json=True)
+    connections, zone, limit = config.nginx.miss_connections, "", ""
+    if connections:
+        zone = "limit_conn_zone $writer zone=writers:10m;"
+        limit = f"limit_conn writers {connections};\nlimit_conn_status 429;"
     return fill(
         "service.conf",
-        **_host(config, "service", "service.log"),
+        **host,
+        writers=zone,
+        writer_limits=limit,
         names=" ".join(config.hosts.service.names),
         body_bytes=str(config.limits.max_original_bytes + FORM_BYTES),
         all=fill("all.conf", asked=fill("asked.conf")),
@@ -153,4 +170,10 @@ def _service(config: Config) -> str:
 
 
 def _admin(config: Config) -> str:
-    return fill("admin.conf", **_host(config, "admin", ""), all=fill("all.conf", asked=fill("asked.conf")))
+    return fill(
+        "admin.conf",
+        **_host(config, "admin", ""),
+        names=" ".join(dict.fromkeys((*LOOPBACK, split_listen(config.hosts.admin.listen)[0].lower()))),
+        profile_seconds=str(max(_answer_seconds(config), MOST_SECONDS + 10)),
+        all=fill("all.conf", asked=fill("asked.conf")),
+    )

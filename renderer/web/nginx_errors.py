@@ -9,6 +9,7 @@ from renderer.web.nginx_text import fill
 
 SENTENCES = {
     400: "bad request",
+    401: "expected the header Authorization: Bearer with a token",
     403: "forbidden",
     404: "File not found",
     405: "method not allowed",

@@ -6,43 +6,45 @@ ends. The first renderer becomes one by `exec`, so that nothing of its memory st
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn
 
+from renderer import loglines
 from renderer.web import door
 from renderer.web.reloading import RETIRE, STOPPING, Successor, Terminal, exit_code
 
 SIGNALS = (*STOPPING, signal.SIGHUP, signal.SIGCHLD)
 LOOK_SECONDS, IDLE_SECONDS = 0.05, 3600.0  # how often to look at a successor that starts; without one there is nothing to look at
-_PR_SET_DUMPABLE = 4
+
+log = logging.getLogger(__name__)
 
 
-def become(way: door.Door, successor: int, command: Sequence[str], reload: bool, stopping: bool) -> NoReturn:
+def become(way: door.Door, successor: int, command: Sequence[str], terminal: Terminal, reload: bool, stopping: bool) -> NoReturn:
     """Turn this process into the parent of the renderer `successor`. To be called from the main thread, with SIGNALS blocked.
 
-    `reload`: a SIGHUP is still to be seen to; `stopping`: the first SIGTERM came.
+    `reload`: a SIGHUP is still to be seen to; `stopping`: the first SIGTERM came. It writes its log as we do.
     """
     listening = way.listening.fileno()
     os.set_inheritable(listening, True)
     told = {"renderer": successor, "listening": listening, "command": list(command), "reload": reload, "stopping": stopping}
-    told |= {"path": str(way.path), "inode": way.inode}
-    os.execv(sys.executable, [sys.executable, "-m", "renderer.web.parent", json.dumps(told)])
+    told |= {"terminal": terminal.had, "path": str(way.path), "inode": way.inode, "log": asdict(loglines.manner())}
+    os.execv(sys.executable, [sys.executable, "-m", "renderer.hiding", "renderer.web.parent", json.dumps(told)])
 
 
 class Parent:
     """Of the process `renderer`, which listens on the descriptor `listening`, and of those that `command` will start."""
 
-    def __init__(self, renderer: int, listening: int, command: Sequence[str], reload: bool, stopping: bool) -> None:
+    def __init__(self, renderer: int, listening: int, command: Sequence[str], terminal: bool, reload: bool, stopping: bool) -> None:
         self._renderer, self._listening, self._command = renderer, listening, command
         self._reload, self._stopping = reload, stopping
-        self._terminal = Terminal()
+        self._terminal = Terminal(terminal)
         self._next: Successor | None = None
         self._retired: set[int] = set()
         self._code: int | None = None
@@ -114,14 +116,22 @@ class Parent:
 
 
 def main(told: str) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # the environment has credentials
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     known = json.loads(told)
+    _write_log(loglines.Manner(**known["log"]))
     try:
-        return Parent(*(known[name] for name in ("renderer", "listening", "command", "reload", "stopping"))).run()
+        return Parent(*(known[name] for name in ("renderer", "listening", "command", "terminal", "reload", "stopping"))).run()
     finally:
         door.remove(Path(known["path"]), known["inode"])
+
+
+def _write_log(manner: loglines.Manner) -> None:
+    """A file that cannot be written any more is no reason to end: with us the renderer would."""
+    try:
+        loglines.write(manner)
+    except OSError as error:
+        loglines.write(replace(manner, file=None))
+        log.error("log.file: %s", error)
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ class Successor:
         keep = [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in (listening, theirs)]  # onto itself: takes close-on-exec off
         line = [*command, "--succeed", f"{listening},{theirs},{os.getpid()}"]
         try:
-            # A group of its own, so that a Ctrl-C reaches only us; not the signals that we block.
-            self.pid = os.posix_spawn(line[0], line, os.environ, file_actions=keep, setpgroup=0, setsigmask=())
+            # A group of its own, so that a Ctrl-C reaches only us; of the signals that we block only the one it would die of.
+            self.pid = os.posix_spawn(line[0], line, os.environ, file_actions=keep, setpgroup=0, setsigmask=(signal.SIGHUP,))
         finally:
             os.close(theirs)
         log.info("SIGHUP: starting a successor, process %d", self.pid)
@@ -117,11 +117,12 @@ def heritage(text: str) -> Heritage:
 class Terminal:
     """The one that we were started from, if any: its end is a SIGHUP too, and means that nobody wants us any more, but under nohup."""
 
-    def __init__(self) -> None:
-        self._had = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN and _is_there()
+    def __init__(self, had: bool | None = None) -> None:
+        """`had`: what it was for the program that this process was before; None: look."""
+        self.had = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN and _is_there() if had is None else had
 
     def is_gone(self) -> bool:
-        return self._had and not _is_there()
+        return self.had and not _is_there()
 
 
 def _is_there() -> bool:

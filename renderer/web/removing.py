@@ -18,20 +18,31 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from renderer.errors import BadRequest, MethodNotAllowed, NotFound, NotUnderstood, RendererError, TooManyBytes
+from renderer.errors import (
+    BadRequest,
+    Busy,
+    MethodNotAllowed,
+    NotAllowed,
+    NotFound,
+    NotUnderstood,
+    RendererError,
+    StoreSlow,
+    TooManyBytes,
+)  # fmt: skip
 from renderer.fields import shown
 from renderer.messages import Reply
-from renderer.removal import Receipt, Removal, ref_of, space_of
+from renderer.removal import Receipt, Removal, ref_of, some_of, space_of
 from renderer.rendition import Namespace, Ref
 from renderer.web import failures
 from renderer.web.app import Application, Environ, StartResponse, send
-from renderer.web.tokens import Holder, Tokens
+from renderer.web.seats import Seats
+from renderer.web.tokens import EVERYWHERE, Holder, Tokens
 
 log = logging.getLogger(__name__)
 
 MOST_BODY_BYTES = 1_000_000
 MOST_NAMES = 1000  # a purge: a second or two
-PURGE_SECONDS = 5.0  # of a whole namespace at once: well below what nginx waits for an answer
+PURGE_SECONDS = 5.0  # of one request, one original at least: well below what nginx waits for an answer
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -39,8 +50,8 @@ Answer = tuple[int, dict[str, Any]]
 class Removing:
     """`behind`: what answers all other URLs of the host."""
 
-    def __init__(self, removal: Removal, namespaces: Mapping[str, Namespace], tokens: Tokens, behind: Application) -> None:
-        self._removal, self._namespaces, self._tokens, self._behind = removal, namespaces, tokens, behind
+    def __init__(self, removal: Removal, namespaces: Mapping[str, Namespace], tokens: Tokens, seats: Seats, behind: Application) -> None:
+        self._removal, self._namespaces, self._tokens, self._seats, self._behind = removal, namespaces, tokens, seats, behind
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -71,10 +82,12 @@ class Removing:
     def _delete(self, environ: Environ, who: Holder) -> Answer:
         """What was there is gone when this answers 200; a repeat finds it Gone, and what never was is NotFound."""
         namespace, _, name = _path(environ).removeprefix("/originals/").partition("/")
+        self._judge(namespace, who)
         if namespace not in self._namespaces:
-            raise NotUnderstood(f"expected one of {', '.join(self._namespaces)} for a namespace, got {shown(namespace)}")
-        who.expect(namespace)
-        receipt = self._removal.delete(self._namespaces[namespace].ref(name))
+            raise NotUnderstood(f"expected one of {some_of(self._namespaces)} for a namespace, got {shown(namespace)}")
+        ref = self._namespaces[namespace].ref(name)
+        with self._seats.seat(namespace):
+            receipt = self._removal.delete(ref)
         if not (receipt.files or receipt.original or receipt.entry):
             self._removal.check_deleted(receipt.ref)
             raise NotFound(receipt.ref)
@@ -83,29 +96,51 @@ class Removing:
         log.info("deleted by %s: %s", who.name, " ".join(f"{name}={value}" for name, value in told.items()))
         return 200, answer
 
+    def _judge(self, namespace: str, who: Holder) -> None:
+        """NotAllowed. Who may not write everywhere does not learn which others there are."""
+        who.expect(namespace)
+        if who.scope != EVERYWHERE and namespace not in self._namespaces:
+            raise NotAllowed("expected a token for this namespace")
+
     def _purge(self, environ: Environ, who: Holder) -> Answer:
         match _body(environ):
             case {"id": list(names), **rest} if not rest:
-                return self._purge_each(names, "", who)
+                refs = self._refs(names, "")
             case {"namespace": str(namespace), "name": list(names), **rest} if namespace and not rest:
-                return self._purge_each(names, namespace, who)
+                self._judge(namespace, who)
+                refs = self._refs(names, namespace)
             case {"namespace": str(namespace), "all": True, **rest} if namespace and not rest:
-                return self._purge_all(space_of(self._namespaces, namespace), who)
-        raise BadRequest('expected {"id": […]}, {"namespace": …, "name": […]} or {"namespace": …, "all": true} for a purge')
+                self._judge(namespace, who)
+                space = space_of(self._namespaces, namespace)
+                with self._seats.seat(namespace):
+                    return self._purge_all(space, who)
+            case _:
+                raise BadRequest('expected {"id": […]}, {"namespace": …, "name": […]} or {"namespace": …, "all": true} for a purge')
+        spaces = {ref.namespace.name for ref in refs}
+        for name in spaces:
+            who.expect(name)
+        with self._seats.seat(spaces.pop() if len(spaces) == 1 else ""):
+            return self._purge_each(refs, who)
 
-    def _purge_each(self, names: Sequence[object], namespace: str, who: Holder) -> Answer:
-        """All names are read before anything is dropped; one that fails does not stop the rest."""
+    def _refs(self, names: Sequence[object], namespace: str) -> list[Ref]:
+        """All names are read before anything is dropped."""
         if not 0 < len(names) <= MOST_NAMES:
             raise BadRequest(f"expected 1 to {MOST_NAMES} names in a purge, got {len(names)}")
-        refs = [self._ref(name, namespace) for name in names]
-        for space in {ref.namespace.name for ref in refs}:
-            who.expect(space)
+        return [self._ref(name, namespace) for name in names]
+
+    def _purge_each(self, refs: Sequence[Ref], who: Holder) -> Answer:
+        """One that fails does not stop the rest, but for a store that is slow, or all of it: then what is left has failed too."""
         receipts, failed, status = [], [], 200
-        for ref in refs:
+        deadline, halted = time.monotonic() + PURGE_SECONDS, False
+        for position, ref in enumerate(refs):
             try:
+                if halted or (position and time.monotonic() > deadline):
+                    raise Busy("this purge took long enough")
                 receipts.append(self._removal.purge(ref))
             except (RendererError, OSError) as error:
-                log.warning("purge of %s: %s", _told(ref), error)
+                if not isinstance(error, Busy):
+                    log.warning("purge of %s: %s", _told(ref), error)
+                halted = halted or isinstance(error, StoreSlow)
                 known = error if isinstance(error, RendererError) else RendererError()
                 status = failures.status_of(known)
                 failed.append({"ref": str(ref), "error": failures.sentence_of(known)})

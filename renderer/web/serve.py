@@ -161,7 +161,7 @@ class Server(BaseFCGIServer):  # type: ignore[misc]  # flup has no types
         self._ending.on_stop()
         if not successor.has_ended():
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # whatever comes now waits for the parent
-            become(self._door, successor.pid, self._command, self._reload, self._life.is_draining())
+            become(self._door, successor.pid, self._command, self._terminal, self._reload, self._life.is_draining())
         self._door.close()
         sys.exit(successor.code)
 

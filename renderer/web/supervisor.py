@@ -25,6 +25,7 @@ _SIGNALS = (*STOPPING, signal.SIGHUP, signal.SIGCHLD)
 _DONE = object()
 _PR_SET_PDEATHSIG = 1
 HEALTHY_SECONDS, LONGEST_PAUSE = 10, 30  # a child that lived this long starts again at once; one that keeps dying less and less often
+ENDING_SECONDS = 4  # after a drain: what a renderer keeps then, and the end of its render processes, take 3
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -137,7 +138,7 @@ def supervise(
         return 0
     finally:
         for child in reversed(children):
-            child.stop(drain_seconds() + 2, _asked_again)
+            child.stop(drain_seconds() + ENDING_SECONDS, _asked_again)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
@@ -175,9 +176,9 @@ def _asked_again() -> bool:
 
 
 def _before_exec() -> None:
-    """In the child: end with our parent whatever happens to it, and take signals again."""
+    """In the child: end with our parent whatever happens to it, and take signals again: SIGHUP once it is up, it would die of it."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, set(_SIGNALS) - {signal.SIGHUP})
 
 
 def _cause(code: int | None) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -28,6 +28,7 @@ from renderer.rendition import Ref
 from renderer.web import failures
 from renderer.web.app import Application, Environ, StartResponse, read_request, send
 from renderer.web.bodies import body_of
+from renderer.web.seats import Seats
 from renderer.web.tokens import Tokens
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Helpers:
     preparing: Preparing
     jobs: Jobs
     cache: Cache
+    seats: Seats
 
 
 class Taking:
@@ -64,6 +66,9 @@ class Taking:
             if failures.status_of(error) >= 500:
                 log.warning("%s %s: %s", request.method, request.asked, error)
             reply = failures.reply_to(error, dialects.answer_to_writing(request))
+        except Exception:  # a bug, or a disk: the traceback is the operator's, never the client's
+            log.exception("%s %s", request.method, request.asked)
+            reply = dialects.answer_to_writing(request)(500, "internal error", (("Cache-Control", "no-store"),))
         return send(reply, start_response) if reply else self._behind(environ, start_response)
 
     def _elsewhere(self, request: Request) -> Reply | None:
@@ -98,7 +103,8 @@ class Taking:
         handle, handler = self._table(writing)
         began = time.monotonic()
         try:
-            return handle(dialect, writing, environ)
+            with nullcontext() if isinstance(writing, BatchQuestion) else self._helpers.seats.seat(writing.namespace.name):
+                return handle(dialect, writing, environ)
         finally:
             metrics.latency(handler, time.monotonic() - began)
 
@@ -114,13 +120,14 @@ class Taking:
         return table[type(writing)]
 
     def _deposit(self, dialect: Receiver, deposit: Deposit, environ: Environ) -> Reply:
-        space = deposit.namespace
+        space, spaces = deposit.namespace, self._terms.namespaces
+        made = spaces if isinstance(spaces, Namespaces) else Namespaces(spaces)
         try:
+            made.expect_room(space.name)
             self._helpers.preparing.judge(space, deposit.wishes)
             with self._brought(deposit, environ) as stream:
                 taken = self._helpers.ingest.take(space, stream, int(time.time()), only_whole=True)
-            if isinstance(self._terms.namespaces, Namespaces):
-                self._terms.namespaces.note_use(space.name)
+            made.note_use(space.name)
             self._make(taken.ref, (*deposit.wishes, KNOWN))
         except Exception:
             metrics.new_image(space.name, ok=False)

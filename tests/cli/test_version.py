@@ -83,6 +83,19 @@ def test_a_build_carries_hash_and_time_and_leaves_the_source_alone(source: Path,
     assert "git unknown" in said(built)
 
 
+def test_a_renderer_asks_when_it_starts(tmp_path: Path) -> None:
+    """Later the code beside it may be another."""
+    code = f"""
+from pathlib import Path
+from renderer.build import build
+from renderer.config import Config
+from renderer.wiring import Wiring
+Wiring(Config.load(None, Path({str(tmp_path)!r}), {{}})).count(is_anew=True)
+print(build.cache_info().currsize)
+"""
+    assert run(TOP, sys.executable, "-c", code) == "1\n"
+
+
 def test_a_source_archive_remembers_where_it_came_from(source: Path, tmp_path: Path) -> None:
     found, before = commit(source), listed(source)
     setup(source, "sdist", "--dist-dir", str(tmp_path / "dist"), SOURCE_DATE_EPOCH=EPOCH)

@@ -91,6 +91,17 @@ def test_some_variables_are_for_others(tmp_path: Path, name: str) -> None:
     [
         pytest.param("a: b: c", "onmiss.yaml, line 1", "expected YAML", id="no yaml"),
         pytest.param("cache:\n\troot: x", "onmiss.yaml, line 2", "expected YAML", id="a tab"),
+        pytest.param("cache: {\n generation: 2026-02-30}", "onmiss.yaml, line 2", "what looks like a time and is none", id="no day"),
+        pytest.param("cache: {generation: 2026-11-27 25:00:00}", "line 1", "what looks like a time and is none", id="no hour"),
+        pytest.param("cache: {generation: !!timestamp x}", "line 1", "what looks like a time and is none", id="no time at all"),
+        pytest.param("cache: {generation: 0x_}", "line 1", "what looks like a number and is none", id="no number"),
+        pytest.param(f"cache: {{generation: {'9' * 5000}}}", "line 1", "what looks like a number and is none", id="too many digits"),
+        pytest.param(f"cache: {{generation: 0x{'f' * 5000}}}", "line 1", "what looks like a number and is none", id="digits when printed"),
+        pytest.param('cache: {root: "a\\0b"}', "line 1", "what looks like a text and is none", id="a zero byte"),
+        pytest.param('cache: {root: "\\ud800"}', "line 1", "what looks like a text and is none", id="half a character"),
+        pytest.param("cache: !!map x", "line 1", "what looks like something and is none", id="no mapping"),
+        pytest.param("cache: &a {root: *a}", "line 1", "expected YAML", id="what contains itself"),
+        pytest.param("[" * 3000, "onmiss.yaml", "more brackets or levels", id="too deep"),
         pytest.param("cache: {}\nserve: {}\ncache: {}", "onmiss.yaml, line 3", "the key cache stands here twice", id="a key twice"),
         pytest.param("- cache", "onmiss.yaml", "expected sections with keys, got a list", id="a list"),
         pytest.param("a: !!python/object/apply:os.getcwd []", "onmiss.yaml, line 1", "could not determine a constructor", id="an object"),
@@ -101,6 +112,12 @@ def test_what_is_no_yaml_is_reported_with_its_line(tmp_path: Path, text: str, ke
         load(text, tmp_path)
     assert caught.value.key.endswith(key)
     assert sentence in caught.value.problem
+
+
+@pytest.mark.parametrize("text", ["[2026-02-30]", "[0x_]", "[" * 3000, "[&a [*a]]"], ids=["no day", "no number", "too deep", "itself"])
+def test_what_is_no_yaml_in_a_variable_is_reported_with_its_name(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="ONMISS_HOSTS__IMAGES__NAMES: expected YAML"):
+        Config.load(None, tmp_path, {"ONMISS_HOSTS__IMAGES__NAMES": text})
 
 
 def test_a_file_that_is_missing_is_reported_by_its_name(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -21,10 +22,12 @@ import pytest
 import yaml
 
 from renderer.cli.serve import options
+from renderer.config import Config
 from renderer.web import door
 from tests.e2e.conftest import MakeSite, s3
 from tests.e2e.faulty import FaultyS3
 from tests.e2e.site import TOP, Site, jpeg
+from tests.nginx.asking import ask
 from tests.servers import S3Server, stop
 from tests.waiting import wait_until
 
@@ -33,7 +36,7 @@ RELOADS = 20 if SOAK else 2
 HEALTH = ("/status_check", "/probe/ready", "/probe/live")
 
 
-def change(file: Path, section: str, **values: Any) -> None:
+def change(file: Path, section: str, /, **values: Any) -> None:
     """Other values in one section of the configuration."""
     tree = yaml.safe_load(file.read_text())
     tree[section] = {**tree.get(section, {}), **values}
@@ -126,7 +129,8 @@ def test_a_reload_under_load_fails_no_request_and_the_new_configuration_is_in_fo
         assert site.stop_renderer() == 0
         assert not is_alive(served[-1] or 0)
         assert not Path(site.config.serve.socket).exists()
-        assert "Traceback" not in site.log.read_text()
+        log = site.log.read_text()
+        assert ("Traceback" in log, "leaked" in log) == (False, False)
 
 
 def test_a_broken_configuration_changes_nothing_and_its_cure_is_logged(site: Site) -> None:
@@ -159,7 +163,7 @@ def test_nothing_outlives_the_process_that_the_operator_knows(site: Site) -> Non
     assert site.renderer is not None
     first = site.renderer.pid
     successor = reload(site)
-    wait_until(lambda: b"web.parent" in Path(f"/proc/{first}/cmdline").read_bytes(), 10, "a parent")
+    wait_until(lambda: b"renderer.hiding\0renderer.web.parent" in Path(f"/proc/{first}/cmdline").read_bytes(), 10, "a parent")
     wait_until(lambda: len(children(successor)) >= 3, 10, "its render processes")
     family = children(site.renderer.pid)
     assert successor in family
@@ -249,17 +253,93 @@ def test_signals_in_the_middle_of_a_reload_are_heard(make_site: MakeSite, moto_s
             site.start_renderer()
 
 
-def test_a_terminal_that_is_closed_stops_what_ran_in_it(site: Site) -> None:
+@pytest.mark.feature(128, 132)
+def test_a_batch_goes_on_in_the_next_renderer_and_holds_no_stop_up(make_site: MakeSite, moto_server: S3Server) -> None:
+    with FaultyS3(moto_server.endpoint_url) as between:
+        tree = s3(moto_server, endpoint_url=between.url, prefix="batch/", read_seconds=30)
+        token = "a token of sixteen letters or more"
+        site = make_site(tree | {"namespaces": {"p": {"naming": "md5", "store": "archive", "tokens": [token]}}})
+        site.start()
+        names = [site.put(jpeg(seed=seed), "p").name for seed in range(20)]
+        between.hang(first := names[0][9:])  # as S3 knows it
+        headers = {"Authorization": f"Bearer {token}", "Content-Length": str(len(asked := "\n".join(names).encode()))}
+        begun = ask(site.service_port, "/p/batch?outputs=w20.jpg", "POST", headers, asked)
+        job = json.loads(begun.body)["job_id"]
+        wait_until(lambda: between.counted("GET", first), what="an original in work")
+        reload(site)
+        assert site.renderer is not None
+        pid = site.renderer.pid
+        wait_until(lambda: b"web.parent" in Path(f"/proc/{pid}/cmdline").read_bytes(), 10, "the end of the former one")
+        wait_until(lambda: between.counted("GET", first) == 2, 20, "the same original in work at the next")
+        assert site.stop_renderer(seconds=10) == 0
+        between.heal()
+        site.start_renderer()
+        done = wait_until(lambda: (told := ask(site.service_port, f"/p/batch/{job}", "GET", {})).status == 200 and told, 30, "a batch")
+        assert [line.split("\t")[0] for line in done.body.decode().splitlines()] == names
+        assert b"error" not in done.body
+
+
+def waits_for_SIGHUP(pid: int) -> bool:
+    """Whether it would not die of one, and cannot hear it yet."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("SigBlk:")[2].split()[0], 16) & 1 == 1
+
+
+def test_a_reload_that_is_asked_for_while_it_starts_comes_when_it_can(site: Site) -> None:
     site.stop_renderer()
-    master, slave = os.openpty()
-    command = ["-m", "renderer", "serve", "--config", str(site.file), "--root", str(site.root)]
-    adopt = "import os, sys; os.open(sys.argv[1], os.O_RDWR); os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
-    line = [sys.executable, "-c", adopt, os.ttyname(slave), *command]
-    process = subprocess.Popen(line, stdin=subprocess.DEVNULL, start_new_session=True, env={**os.environ, "PYTHONPATH": str(TOP)})
+    command = [sys.executable, "-m", "renderer", "serve", "--config", str(site.file), "--root", str(site.root)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(TOP)})
     try:
-        wait_until(lambda: serving(site) == process.pid, 30, "a renderer")
-        for number in (slave, master):
-            os.close(number)
+        wait_until(lambda: waits_for_SIGHUP(process.pid), 10, "its beginning")
+        assert not serving(site)
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: serving(site) not in (None, process.pid), 30, "a successor")
+        process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     finally:
         stop(process)
+
+
+ADOPT = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[1] == "nohup" else signal.SIG_DFL)
+os.open(sys.argv[2], os.O_RDWR)
+os.execv(sys.executable, [sys.executable, *sys.argv[3:]])
+"""
+
+
+@contextmanager
+def in_a_terminal(site: Site, way: str) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], None]]]:
+    """A renderer that serves, and what closes its terminal."""
+    master, slave = os.openpty()
+    command = ["-m", "renderer", "serve", "--config", str(site.file), "--root", str(site.root)]
+    line = [sys.executable, "-c", ADOPT, way, os.ttyname(slave), *command]
+    process = subprocess.Popen(line, stdin=subprocess.DEVNULL, start_new_session=True, env={**os.environ, "PYTHONPATH": str(TOP)})
+    try:
+        wait_until(lambda: serving(site) == process.pid, 30, "a renderer")
+        yield process, lambda: [os.close(number) for number in (slave, master)] and None
+    finally:
+        stop(process)
+
+
+def test_a_terminal_that_is_closed_stops_what_ran_in_it(site: Site) -> None:
+    site.stop_renderer()
+    with in_a_terminal(site, "") as (process, close):
+        close()
+        assert process.wait(10) == 0
+
+
+def test_after_a_reload_nohup_still_holds_and_the_log_is_where_and_what_it_was(site: Site) -> None:
+    site.stop_renderer()
+    change(site.file, "log", file="a/onmiss.log", format="json")
+    log = Path(Config.load(site.file, site.root, {}).log.file or "")
+    with in_a_terminal(site, "nohup") as (process, close):
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: waits_for_SIGHUP(process.pid), 30, "a parent")
+        wait_until(lambda: b"web.parent" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), 10, "a parent")
+        second = serving(site)
+        log.rename(log.with_suffix(".1"))
+        close()
+        wait_until(lambda: serving(site) not in (second, None), 30, "another successor")
+        assert process.poll() is None
+        for said in ("starting a successor", "has taken over"):
+            wait_until(lambda words=said: any(words in json.loads(line)["message"] for line in log.read_text().splitlines()), 10, said)

@@ -142,10 +142,12 @@ def test_SIGHUP_changes_everything_but_ports_and_fails_no_request(root: Path) ->
         now = started(root)
         assert (now["nginx"], now["renderer"]) == (pids["nginx"], pids["renderer"])
         assert now["pruner"] != pids["pruner"]
-        change(file, "cache", generations=4)
-        process.send_signal(signal.SIGHUP)
-        wait_until(lambda: says(root, "going on as before"), 10, "a refusal")
-        assert says(root, "cache.generations")
+        right = file.read_text()
+        for turn, (wrong, said) in enumerate(((right.replace("generation", "generations"), "cache.generations"), ("[" * 3000, "brackets"))):
+            file.write_text(wrong)
+            process.send_signal(signal.SIGHUP)
+            wait_until(lambda n=turn: says(root, "going on as before") == n + 1, 10, "a refusal")
+            assert says(root, said)
         assert _status(port, f"/160x150/{name}.jpeg") == 200
         family = children(process.pid)
         assert len(family) >= 6

@@ -10,10 +10,10 @@ from tests.house import tree
 
 ORDER = """
     errors build formats fields box ops recipe rendition namespaces limits signing messages markup dialects
-    picture walls workers locks
-    metrics threads crew placing couch stores catalog deletions debts quarantine absences rests homes legacy originals settling
+    picture hiding loglines walls workers locks
+    placing metrics threads crew couch stores catalog deletions debts quarantine absences rests homes legacy originals settling
     fetching memo cache desk
-    describing verdicts archive beside recalling making service ingest removal preparing
+    describing verdicts archive beside recalling making handing service ingest removal preparing
     importing migrating prerendering pruning jobs processing browser
     config web wiring
     client cli __main__

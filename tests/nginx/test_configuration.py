@@ -86,6 +86,13 @@ def test_nginx_waits_longer_than_the_renderer_can_take(wait: int, render: int, s
     assert f"fastcgi_read_timeout {seconds}s;" in configuration(config)
 
 
+@pytest.mark.parametrize(("render", "seconds"), [(5, 70), (60, 135)])
+def test_nginx_waits_for_the_longest_profile(render: int, seconds: int) -> None:
+    config = Config.of({"serve": {"wait_seconds": 5}, "render": {"seconds": render}})
+    admin = configuration(config).partition("fastcgi_param ONMISS_HOST admin;")[2]
+    assert admin.split("}")[0].split(";")[0].strip() == f"fastcgi_read_timeout {seconds}s"
+
+
 def test_nginx_waits_for_a_store_and_then_for_its_legacy_sources_and_for_no_others() -> None:
     sources = {f"old{seconds}": {"kind": "couchdb", "timeout_seconds": seconds} for seconds in (3, 4, 1000)}
     slow = {"kind": "s3", "bucket": "abc", "attempts": 2, "connect_seconds": 1, "read_seconds": 9}

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from renderer.config import Config
+from renderer.web.nginx import configuration
 from tests.nginx.answering import Params
-from tests.nginx.asking import ask
+from tests.nginx.asking import ask, send
 from tests.nginx.standing import Standing, settled, standing
 
 
@@ -56,6 +58,32 @@ def test_the_admin_host_has_nginxs_figures_and_the_renderers(echoing: Standing) 
     assert (figures.status, figures["cache-control"], figures["x-content-type-options"]) == (200, "no-store", "nosniff")
     assert figures.body.startswith(b"Active connections:")
     assert json.loads(ask(echoing.port + 2, "/").body)["ONMISS_HOST"] == "admin"
+
+
+NAMES = ("localhost", "127.0.0.1", "[::1]", "LOCALHOST:8082")
+
+
+def test_the_admin_host_answers_to_the_names_of_loopback_only(echoing: Standing) -> None:
+    """A page in a browser may ask by its own name, which its owner has made mean 127.0.0.1."""
+    port = echoing.port + 2
+    for host in (*NAMES, f"127.0.0.1:{port}", f"localhost:{port}"):
+        for path in ("/metrics", "/nginx_status"):
+            assert ask(port, path, headers={"Host": host}).status == 200
+    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "10.0.0.1", "_"):
+        for path in ("/metrics", "/", "/nginx_status"):
+            answered = ask(port, path, headers={"Host": host})
+            assert (answered.status, answered["content-type"]) == (421, "text/plain; charset=utf-8")
+            assert answered.body == b"misdirected request\n"
+    assert send(port, b"GET /metrics HTTP/1.0\r\n\r\n").status == 200  # no browser's
+
+
+def test_an_admin_host_elsewhere_answers_to_its_own_name(tmp_path: Path) -> None:
+    config = settled(tmp_path)
+    port = int(config.hosts.admin.listen.rpartition(":")[2])
+    moved = Config.of({"hosts": {"images": {"listen": config.hosts.images.listen}, "admin": {"listen": f"127.0.0.5:{port}"}}}, tmp_path)
+    text = configuration(moved)
+    assert f"listen 127.0.0.5:{port} default_server;" in text
+    assert 'server_name "" localhost 127.0.0.1 [::1] 127.0.0.5;' in text
 
 
 @pytest.mark.parametrize("offset", [0, 1], ids=["images", "service"])

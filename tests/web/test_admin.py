@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import select
+import socket
 import threading
 import time
 import tracemalloc
@@ -24,7 +26,7 @@ from renderer.web.app import Application
 from renderer.web.health import PATIENCE_SECONDS, Check, Health, of_disk, of_pool, of_store
 from renderer.web.life import Life
 from renderer.web.profiling import Profiling
-from renderer.web.readings import Limits, Places, Readings, remembered
+from renderer.web.readings import NGINX_SECONDS, Limits, Places, Readings, _asked, remembered
 from tests.servers import unused_port
 from tests.waiting import wait_until
 
@@ -220,6 +222,29 @@ def test_a_store_is_up_or_down_once_it_was_looked_at(tmp_path: Path) -> None:
     assert [check.trouble() for check in stores.values()] == ["", "store lost: StoreUnavailable"]
     found = readings(tmp_path, loaded, stores)
     assert (found["onmiss_store_up", "near"], found["onmiss_store_up", "lost"]) == (1, 0)
+
+
+def test_an_nginx_that_drips_is_not_waited_for() -> None:
+    """Each byte comes in time, and the last one never."""
+    given_up = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            for _ in range(50):
+                if select.select([connection], [], [], NGINX_SECONDS / 5)[0]:  # it has nothing more to say than that it goes
+                    given_up.set()
+                    break
+                connection.sendall(b"A")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        assert _asked(f"127.0.0.1:{listening.getsockname()[1]}") == ""
+        dripping.join(20)
+    assert given_up.is_set()
 
 
 def test_what_is_counted_file_by_file_is_counted_seldom() -> None:

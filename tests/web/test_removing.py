@@ -26,6 +26,7 @@ from renderer.stores import Facts
 from renderer.stores.memory import MemoryStore
 from renderer.web import removing
 from renderer.web.removing import MOST_BODY_BYTES, MOST_NAMES, Removing
+from renderer.web.seats import Seats
 from renderer.web.tokens import Tokens
 
 HASHED, PATHS = Namespace("huimages", NAMINGS["sha1"]), Namespace("scenes", NAMINGS["path"])
@@ -68,7 +69,7 @@ class House:
         homes = {space.name: Home(space, self.store, f"{space.name}/") for space in (HASHED, PATHS)}
         self.originals = Originals(homes, root / "copies", Limits(), Deletions(root / "deletions"))
         self.removal = Removal(self.originals, self.catalog, self.cache, Quarantine(root / "quarantine", {}))
-        self.application = Removing(self.removal, {"huimages": HASHED, "scenes": PATHS}, Tokens(tokens, own or {}), self._behind)
+        self.application = Removing(self.removal, {"huimages": HASHED, "scenes": PATHS}, Tokens(tokens, own or {}), Seats(2), self._behind)
 
     @staticmethod
     def _behind(environ: Mapping[str, Any], start_response: Any) -> list[bytes]:
