@@ -79,7 +79,7 @@ class Archive:
         if not self._askers.add(partial(self._ask, store, key, own, answer)):
             raise StoreSlow(store.name, "too many renditions are recalled")
         while not wait([answer], self._patience.slow_seconds).done:
-            before, size = size, own.stat().st_size if own.exists() else 0
+            before, size = size, _size_of(own)
             if size == before and answer.cancel():
                 raise StoreSlow(store.name, f"nothing came for {self._patience.slow_seconds:g} s")
         facts = answer.result()
@@ -197,6 +197,14 @@ class Archive:
 
     def _key(self, ref: Ref, file: str) -> str:
         return self._homes[ref.namespace.name].rendition_key(ref.name, file)
+
+
+def _size_of(path: Path) -> int:
+    """0 before it is there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _type_of(path: Path) -> str:

@@ -44,8 +44,8 @@ class Besides:
     def store(self, ref: Ref, name: str, stream: BinaryIO) -> None:
         """Put what `stream` holds beside the original, as `name`; what was there is replaced, and not served from now on.
 
-        NotFound or Gone when there is no such original, BadRequest for no bytes, TooManyBytes, Busy when who fetches it takes too long: then
-        what was there is still there. Or what the store raises: then it has the old or the new, and what it has is served.
+        NotFound or Gone when there is no such original, BadRequest for no bytes, TooManyBytes, Busy when who fetches it takes long: nothing
+        changed then. Or what the store raises: then it has the old or the new, and what it has is served.
 
         nginx's ETag knows time and length: the time is another than that of what was there. Of what a deletion took away nobody knows it:
         who puts the original again and as long a file beside it, all within seconds, may find its old ETag.

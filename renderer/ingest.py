@@ -100,8 +100,8 @@ class Ingest:
 
         `own_time`: seconds since 1970 UTC. `placeholder`: read the pixels too, and note a ThumbHash. `only_new`: Conflict when something
         has that name; bytes that name themselves never conflict. `only_whole`: the pixels must be readable to the last, not the header
-        alone. TooManyBytes, BrokenOriginal, Refused, NoSpace, Busy, or what the store raises: then nothing is stored. What the catalog raises
-        comes after that: a repeat does the rest.
+        alone. TooManyBytes, BrokenOriginal, Refused, NoSpace, Busy, or what the store raises: then nothing is stored. What the catalog
+        raises comes after that: a repeat does the rest.
 
         Taking the same bytes again stores nothing, unless those that are there are too few or too many, and changes no time but the
         entry's `mtime`.

@@ -92,7 +92,7 @@ class Removal:
         return Receipt(ref, first.files + last.files, first.bytes + last.bytes, found, self._finish(ref))
 
     def _drop_kept(self, ref: Ref) -> None:
-        """What a maker in flight had kept in a remote store. Not when the original was put again meanwhile: then it is of that, or like it."""
+        """What a maker in flight had kept in a remote store. When the original was put again meanwhile, what is there is of that."""
         with self._originals.alone(ref):
             if self._archive and self._originals.is_being_deleted(ref):
                 self._archive.drop(ref)

@@ -15,10 +15,12 @@ import pytest
 from renderer.errors import BrokenOriginal, Busy, Gone, NoSpace, StoreUnavailable
 from renderer.formats import AVIF, JPEG, WEBP
 from renderer.rendition import NAMINGS, Namespace
+from renderer.rests import Patience
 from renderer.stores import Facts
 from tests.machines import (
     BORN,
     GENERATION,
+    LIMITS,
     PICTURE,
     PLACE,
     REF,
@@ -31,6 +33,7 @@ from tests.machines import (
     picture,
     put,
     show,
+    show_file,
     working,
 )
 from tests.waiting import wait_until
@@ -151,11 +154,10 @@ def test_what_is_not_of_this_generation_is_made_anew_and_replaced(
     put(far, tmp_path, "w20.jpg", content, made_by=made_by)
     path = machine.service.produce(show(20)).path
     assert machine.workers.rendered == ["fit-20x_q75"]
-    if made_by != GENERATION:  # what calls itself ours is not replaced: somebody has to look at it
-        wait_until(lambda: machine.archive.has(REF, ["w20.jpg"]), what="ours in its place")
+    assert machine.archive.drain(10)
+    if len(content) <= LIMITS.max_original_bytes:  # what was not even fetched, and calls itself ours, is not replaced
         far.get(f"{PLACE}/w20.jpg", tmp_path / "kept", 100_000)
         assert (tmp_path / "kept").read_bytes() == path.read_bytes()
-    assert machine.archive.drain(10)
     assert machine.temporaries() == []
 
 
@@ -170,6 +172,32 @@ def test_a_recalled_rendition_needs_no_good_original_and_another_is_not_even_tri
     with pytest.raises(BrokenOriginal):
         machine.service.produce(show(30))
     assert own.calls == []
+
+
+def test_what_hangs_while_it_is_recalled_is_rendered_meanwhile(machine: Machine, far: RecordedMemory, tmp_path: Path) -> None:
+    for name in ("w20.jpg", "w21.jpg"):
+        put(far, tmp_path, name, PICTURE, made_by=GENERATION)
+    machine.archive._patience = Patience(rest_seconds=10, slow_seconds=0.05)
+    go, left = threading.Event(), threading.Event()
+    get = far.get
+
+    def hang(key: str, target: Path, max_bytes: int) -> Facts | None:
+        try:
+            go.wait(10)
+            return get(key, target, max_bytes)
+        finally:
+            left.set()
+
+    far.get = hang  # type: ignore[method-assign]
+    try:
+        assert machine.service.produce(show(20)).path.exists()
+        assert not left.is_set()
+    finally:
+        go.set()
+    assert machine.workers.rendered == ["fit-20x_q75"]
+    wait_until(lambda: left.is_set() and not machine.temporaries(), what="what came too late, taken away")
+    far.get = get  # type: ignore[method-assign]
+    wait_until(lambda: machine.service.produce(show(21)).path.read_bytes() == PICTURE, what="what is recalled again")
 
 
 def test_a_full_disk_is_asked_for_room_and_the_rendition_recalled_again(machine: Machine, far: RecordedMemory) -> None:
@@ -462,6 +490,42 @@ def test_an_original_that_is_put_again_while_it_is_deleted_stays(machine: Machin
     both.removal.delete(REF)
     assert own.files() == {"original"}
     assert both.service.produce(show(20)).path.exists()
+
+
+def test_what_another_machine_keeps_of_a_deleted_original_is_not_recalled(machine: Machine, far: RecordedMemory, tmp_path: Path) -> None:
+    machine.removal.delete(REF)
+    put(far, tmp_path, "w20.jpg", PICTURE, made_by=GENERATION)
+    with pytest.raises(Gone):
+        machine.service.produce(show(20))
+    put(machine.own, tmp_path, "original", PICTURE)  # by that machine too: this one is told by nobody
+    assert dataclasses.replace(machine).service.produce(show(20)).path.exists()
+    assert machine.workers.rendered == ["fit-20x_q75"]
+
+
+@pytest.mark.parametrize("is_one", [True, False], ids=["one store", "two stores"])
+def test_what_is_stored_beside_an_original_that_was_put_again_stays_though_a_deletion_still_runs(
+    machine: Machine, own: RecordedMemory, is_one: bool
+) -> None:
+    both = other(machine, far=own) if is_one else machine
+    both.besides.store(REF, "notes.txt", io.BytesIO(b"one"))
+
+    def put_again() -> None:
+        both.ingest.take(SPACE, io.BytesIO(PICTURE), BORN)
+        both.besides.store(REF, "notes.txt", io.BytesIO(b"two"))
+
+    again = threading.Thread(target=put_again)
+
+    def meanwhile(call: str, file: str) -> None:
+        if call == "names":  # what is beside it is looked for
+            own.before = lambda call, file: None
+            again.start()
+            again.join(0.2)  # it waits, or else is taken for the old
+
+    own.before = meanwhile
+    both.removal.delete(REF)
+    again.join()
+    assert own.files() == {"original", "notes.txt"}
+    assert both.service.produce(show_file("notes.txt")).path.read_bytes() == b"two"
 
 
 @pytest.mark.parametrize("kind", ["path", "sha1"])

@@ -5,13 +5,26 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from renderer.beside import info_of
-from renderer.errors import BadRequest, BrokenOriginal, Busy, Gone, NotFound, RendererError, StoreUnavailable, TooManyBytes
+from renderer.errors import (
+    BadRequest,
+    BrokenOriginal,
+    Busy,
+    Gone,
+    NoSpace,
+    NotFound,
+    RendererError,
+    StoreSlow,
+    StoreUnavailable,
+    TooManyBytes,
+)
 from renderer.rendition import NAMINGS, Alias, Namespace
 from renderer.stores import Facts
 from tests.machines import (
@@ -165,11 +178,116 @@ def test_a_file_stands_only_beside_an_original(machine: Machine, own: RecordedMe
     assert own.count("put") == 0
 
 
-def test_while_a_maker_is_at_work_nothing_is_replaced_under_it(machine: Machine, own: RecordedMemory) -> None:
+def test_while_a_file_is_fetched_it_is_not_replaced_and_the_maker_of_renditions_keeps_nobody_waiting(
+    machine: Machine, own: RecordedMemory
+) -> None:
+    keep(machine, "notes.txt", b"old")
+    reached, go, get = threading.Event(), threading.Event(), own.get
     hasty = dataclasses.replace(machine, wait_seconds=0.05)
-    with machine.cache.claim(REF, 0), pytest.raises(Busy):
-        keep(hasty, "notes.txt", b"notes")
-    assert own.count("put") == 0
+
+    def hold_the_answer(key: str, target: Path, max_bytes: int) -> Facts | None:
+        facts = get(key, target, max_bytes)
+        reached.set()
+        go.wait(10)
+        return facts
+
+    own.get = hold_the_answer  # type: ignore[method-assign]
+    with ThreadPoolExecutor(1) as client:
+        fetching = client.submit(shown, machine, "notes.txt")
+        assert reached.wait(10)
+        try:
+            with pytest.raises(Busy):
+                keep(hasty, "notes.txt", b"new")
+        finally:
+            go.set()
+        assert fetching.result() == b"old"
+    with machine.cache.claim(REF, 0):
+        keep(hasty, "notes.txt", b"new")
+    assert shown(machine, "notes.txt") == b"new"
+
+
+def test_names_that_somebody_invents_hold_up_nothing_that_is_made_of_the_original(machine: Machine, own: RecordedMemory) -> None:
+    go = threading.Event()
+    own.before = lambda call, file: file.startswith("junk") and go.wait(10)
+    with ThreadPoolExecutor(2) as clients:
+        junk = clients.submit(shown, machine, "junk1.txt")
+        again = clients.submit(shown, machine, "junk1.txt")
+        try:
+            wait_until(lambda: own.count("get", "junk1.txt"), what="a question that hangs")
+            wait_until(lambda: junk.done() or again.done(), what="the one who found no seat")
+            assert machine.service.produce(show(20)).path.exists()
+            assert not (junk.done() and again.done())
+        finally:
+            go.set()
+        outcomes = {type(each.exception()) for each in (junk, again)}
+    assert outcomes == {Busy, NotFound}
+    assert own.count("get", "junk1.txt") == 1
+    wait_until(lambda: machine.service.load() == {"waiting": 0, "originals": 0}, what="the makers to leave")
+
+
+def test_a_store_that_hangs_is_left_alone(machine: Machine, own: RecordedMemory) -> None:
+    def hang(call: str, file: str) -> None:
+        raise StoreSlow("own", "nothing for 10 s")
+
+    own.before = hang
+    for name in ("one.txt", "two.txt"):
+        with pytest.raises(StoreUnavailable):
+            shown(machine, name)
+    assert own.calls == [("get", "one.txt")]
+
+
+def test_what_was_put_is_shown_though_nobody_heard_of_it(machine: Machine, own: RecordedMemory) -> None:
+    keep(machine, "notes.txt", b"old")
+    assert shown(machine, "notes.txt") == b"old"
+    with pytest.raises(NotFound):
+        shown(machine, "more.txt")
+    put_whole = own.put
+
+    def lose_the_answer(*arguments: object) -> bool:
+        put_whole(*arguments)  # type: ignore[arg-type]
+        raise StoreUnavailable("own", "it hung up")
+
+    own.put = lose_the_answer  # type: ignore[method-assign]
+    for name in ("notes.txt", "more.txt"):
+        with pytest.raises(StoreUnavailable):
+            keep(machine, name, b"new")
+        assert shown(machine, name) == b"new"
+
+
+def test_a_full_disk_is_asked_for_room_and_the_file_fetched_again(machine: Machine, own: RecordedMemory) -> None:
+    keep(machine, "notes.txt", b"notes")
+
+    def fill_up_once(call: str, file: str) -> None:
+        if not machine.relieved:
+            raise NoSpace("full")
+
+    own.before = fill_up_once
+    assert shown(machine, "notes.txt") == b"notes"
+    assert len(machine.relieved) == 1
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "random.txt"])
+def test_what_stood_beside_a_deleted_original_is_gone_whatever_is_put_there_later(
+    machine: Machine, own: RecordedMemory, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(NotFound) as never:
+        shown(machine, "random.txt")
+    assert never.type is NotFound
+    machine.removal.delete(REF)
+    put(own, tmp_path, "notes.txt", b"of another machine")
+    own.calls.clear()
+    for _ in range(2):
+        with pytest.raises(Gone):
+            shown(machine, name)
+    assert own.count("get", name) == 0
+    put(own, tmp_path, "original", PICTURE)  # by that machine too: this one is told by nobody
+    later = dataclasses.replace(machine)
+    if name == "notes.txt":
+        assert shown(later, name) == b"of another machine"
+    else:
+        with pytest.raises(NotFound) as absent:
+            shown(later, name)
+        assert absent.type is NotFound
 
 
 def test_a_store_that_is_down_is_no_absence(machine: Machine, own: RecordedMemory) -> None:
@@ -209,6 +327,32 @@ def test_info_is_four_fields_from_the_header_and_kept_like_a_rendition(machine: 
 def test_info_of_another_program_is_not_believed(machine: Machine, own: RecordedMemory, tmp_path: Path) -> None:
     put(own, tmp_path, "info.json", b'{"hash":"wrong"}')
     assert json.loads(machine.service.produce(show_info()).path.read_bytes())["width"] == 80
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param('{"a":1}<script>', id="no JSON"),
+        pytest.param("[" * 900, id="deep"),
+        pytest.param("[]", id="a list"),
+        pytest.param('{"hash":"0","height":60,"width":80,"content_type":"image/jpeg"}', id="of another original"),
+        pytest.param('{"hash":"%s","height":60,"width":"80","content_type":"image/jpeg"}', id="a width in words"),
+        pytest.param('{"hash":"%s","height":true,"width":80,"content_type":"image/jpeg"}', id="a true height"),
+        pytest.param('{"hash":"%s","height":60,"width":0,"content_type":"image/jpeg"}', id="no width"),
+        pytest.param('{"hash":"%s","height":60,"width":80,"content_type":"text/html"}', id="no type of ours"),
+        pytest.param('{"hash":"%s","height":60,"width":80}', id="no type"),
+        pytest.param('{"hash":"%s","height":60,"width":80,"content_type":"image/jpeg"}' + " " * 2000, id="too long"),
+    ],
+)
+def test_info_that_only_calls_itself_ours_is_made_anew_and_replaced(
+    machine: Machine, own: RecordedMemory, tmp_path: Path, content: str
+) -> None:
+    put(own, tmp_path, "info.json", content.replace("%s", REF.name).encode(), made_by=GENERATION)
+    wanted = machine.service.produce(show_info()).path.read_bytes()
+    assert wanted.decode() == f'{{"hash":"{REF.name}","height":60,"width":80,"content_type":"image/jpeg"}}'
+    assert machine.archive.drain(10)
+    own.get(f"{PLACE}/info.json", tmp_path / "kept", 100_000)
+    assert (tmp_path / "kept").read_bytes() == wanted
 
 
 def test_info_and_renditions_of_one_original_are_one_fetch(machine: Machine, own: RecordedMemory) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from renderer import browser
+from renderer.browser import SHOWN_MADE
 from renderer.deletions import Deletions
 from renderer.dialects.huimages import operation_of
 from renderer.dialects.links import Links
 from renderer.errors import NotUnderstood
 from renderer.limits import Limits
 from renderer.messages import Terms
+from renderer.namespaces import Namespaces, Pattern
 from renderer.originals import Home, Originals
 from renderer.rendition import NAMINGS, Namespace
 from renderer.stores import Facts
@@ -84,6 +87,18 @@ def test_with_keys_the_pages_pictures_are_signed(originals: Originals, tmp_path:
     put(originals, HASHED, ID, tmp_path)
     page = pages(originals, keys=[b"a key"]).get("/").text
     assert page.count("~") == page.count(f"/{ID}.") > 3
+
+
+def test_the_page_lists_all_that_are_configured_and_some_of_those_that_were_made(originals: Originals, tmp_path: Path) -> None:
+    record = tmp_path / "made"
+    record.mkdir()
+    for number in range(2 * SHOWN_MADE):
+        (record / f"made-{number:04}").touch()
+    spaces = Namespaces(TERMS.namespaces, Pattern(Namespace("*", NAMINGS["md5"]), (), record))
+    links = Links(Terms(spaces), Limits(), "https://i.example.net")
+    page = browser.create(originals, spaces, links, {}).test_client().get("/").text
+    listed = re.findall(r'href="\?namespace=([a-z0-9-]+)"', page)
+    assert listed == ["huimages", "fitter", *(f"made-{number:04}" for number in range(SHOWN_MADE))]
 
 
 def test_an_unknown_namespace_is_404(client: FlaskClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from renderer.desk import Desk
 from renderer.errors import Busy, NotFound
 from renderer.formats import JPEG
 from renderer.ops import Fit
-from renderer.recipe import Output, Recipe
+from renderer.recipe import Beside, Output, Recipe
 from renderer.rendition import NAMINGS, Namespace, Ref, Rendition
 
 SPACE = Namespace("huimages", NAMINGS["sha1"])
@@ -32,6 +33,35 @@ def test_equal_wishes_share_one_order_and_one_maker() -> None:
     assert third is not first
     assert (is_new, is_new_again) == (True, False)
     assert (needs_maker, needs_another, needs_third) == (True, False, False)
+
+
+def test_each_file_beside_an_original_finds_a_maker_of_its_own() -> None:
+    desk = Desk(10, 5)
+    files = [Rendition(REF, Beside(name)) for name in ("one.txt", "two.txt")]
+    assert [desk.place(each)[2] for each in (rendition(1), files[0], files[1], files[0])] == [True, True, True, False]
+    assert desk.load()["originals"] == 1
+    assert [order.rendition for order in desk.take(files[0], 8)] == files[:1]
+    assert [order.rendition for order in desk.take(REF, 8)] == [rendition(1)]
+    assert desk.take(files[0], 8) == []
+    assert desk.place(rendition(2))[2] is False
+
+
+def test_who_waits_for_files_beside_an_original_takes_no_seat_of_who_waits_for_it() -> None:
+    desk = Desk(32, 1)  # of which 8 may wait for files, 2 for those of one original
+    with ExitStack() as seats:
+        for _ in range(2):
+            seats.enter_context(desk.seat(REF, far=True, beside=True))
+        with pytest.raises(Busy, match="files beside huimages"), desk.seat(REF, far=True, beside=True):
+            pass
+        seats.enter_context(desk.seat(REF, far=True))
+        for number in range(6):
+            seats.enter_context(desk.seat(Ref(SPACE, str(number)), far=True, beside=True))
+        with pytest.raises(Busy, match="beside originals"), desk.seat(OTHER, far=True, beside=True):
+            pass
+        seats.enter_context(desk.seat(OTHER, far=True))
+    assert desk.load()["waiting"] == 0
+    with desk.seat(REF, far=True, beside=True):
+        assert desk.load()["waiting"] == 1
 
 
 def test_other_originals_find_makers_of_their_own() -> None:

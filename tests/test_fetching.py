@@ -509,6 +509,7 @@ def test_a_handshake_and_a_resolver_are_not_waited_for_either(source: Source, tm
     "answer",
     [
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 100001\r\n\r\n", id="announced, and never sent"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nabc", id="a number that nobody reads"),
         pytest.param(said(bytes(MAX_BYTES + 1), length=False), id="as long as the connection"),
         pytest.param(chunked(bytes(MAX_BYTES), b"x"), id="in chunks"),
         pytest.param(chunked(bytes(10 * MAX_BYTES)), id="in one chunk"),
@@ -560,6 +561,34 @@ def test_a_chunk_of_minus_one_byte_is_not_all_that_will_ever_come(source: Source
     source.answers["/minus"] = lambda connection: (connection.sendall(CHUNKED + b"-1\r\n"), source.drip(connection, b"x"))[1]
     with pytest.raises(SourceUnavailable, match="got a broken answer"):
         fetched(source.url("/minus"), tmp_path, Fetcher(rules(seconds=2)))
+
+
+@pytest.mark.feature(114)
+@pytest.mark.usefixtures("left")
+@pytest.mark.parametrize(
+    ("start", "crumb"),
+    [
+        pytest.param(b"", b"HTTP/1.1 100 Continue\r\n\r\n", id="interim answers"),
+        pytest.param(CHUNKED + b"1\r\na\r\n0\r\n", b"A: b\r\n", id="trailers"),
+        pytest.param(CHUNKED, b"1\r\na\r\n", id="chunks of a byte"),
+    ],
+)
+def test_nobody_keeps_us_at_work_with_what_is_no_body(source: Source, tmp_path: Path, start: bytes, crumb: bytes) -> None:
+    def go_on(connection: socket.socket) -> None:
+        connection.sendall(start)
+        while not source.stopping.is_set():
+            connection.sendall(crumb * 100)
+
+    source.answers["/crumbs"] = go_on
+    with pytest.raises(SourceUnavailable, match="got a broken answer"):
+        fetched(source.url("/crumbs"), tmp_path, Fetcher(rules(seconds=3)))
+
+
+def test_an_honest_answer_may_have_many_headers_and_small_chunks(source: Source, tmp_path: Path) -> None:
+    chunks = [PICTURE[start : start + 300] for start in range(0, len(PICTURE), 300)]
+    headers = "".join(f"X-{number}: {'x' * 200}\r\n" for number in range(95)).encode()
+    source.answers["/honest"] = chunked(*chunks).replace(b"\r\n", b"\r\n" + headers, 1)
+    assert fetched(source.url("/honest"), tmp_path) == PICTURE
 
 
 @pytest.mark.usefixtures("left")

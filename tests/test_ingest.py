@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import itertools
 import os
@@ -26,7 +27,7 @@ from renderer.catalog.document import stamp
 from renderer.catalog.memory import MemoryCatalog
 from renderer.config import Config
 from renderer.deletions import Deletions
-from renderer.errors import BadRequest, BrokenOriginal, Conflict, StoreUnavailable, TooManyBytes
+from renderer.errors import BadRequest, BrokenOriginal, Conflict, NoSpace, StoreUnavailable, TooManyBytes
 from renderer.formats import JPEG, PNG
 from renderer.ingest import About, Ingest, Taken
 from renderer.limits import Limits
@@ -358,6 +359,19 @@ class Mortal:
 
 
 OLD, NEW = jpeg(64, 48), encoded(picture(32, 24), "PNG")
+
+
+def test_a_full_disk_is_no_space_and_nothing_is_left(house: House) -> None:
+    class Filling(io.BytesIO):
+        """Brings more than there is room for: the disk of a test cannot be filled."""
+
+        def read(self, *_: Any) -> bytes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = house.state()
+    with pytest.raises(NoSpace):
+        house.ingest.take(IMAGES, Filling(), OWN_TIME)
+    assert house.state() == before
 
 
 def take_anew(house: House) -> Ref:

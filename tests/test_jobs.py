@@ -101,7 +101,7 @@ def renderer(tmp_path: Path, maker: Maker) -> Iterator[Begin]:
 def done(jobs: Jobs, job: str, space: Namespace = SPACE) -> list[str]:
     def lines() -> list[str]:
         is_done, told = jobs.told(space, job)
-        return told.splitlines() if is_done and isinstance(told, str) else []
+        return told.read_text(encoding="utf-8").splitlines() if is_done and isinstance(told, Path) else []
 
     return wait_until(lines, what="the end of a batch")
 
@@ -144,9 +144,9 @@ def test_a_batch_is_told_line_by_line_in_its_order(renderer: Begin, maker: Maker
         good(last),
     ]
     assert set(maker.wishes) == {WISHES}
-    _, text = jobs.told(SPACE, job)
-    assert isinstance(text, str)
-    assert text.endswith("\n")
+    _, file = jobs.told(SPACE, job)
+    assert isinstance(file, Path)
+    assert file.read_bytes().endswith(b"\n")
 
 
 def test_how_far_it_is_can_be_asked_of_any_renderer(renderer: Begin, maker: Maker) -> None:
@@ -320,6 +320,60 @@ def test_more_batches_than_may_wait_are_refused_until_some_are_done(renderer: Be
     for job in batches:
         done(jobs, job)
     assert done(jobs, jobs.begin(SPACE, body(*hashes(1)), WISHES))
+
+
+def test_no_namespace_has_all_batches_and_the_largest_one_keeps_nobody_waiting(renderer: Begin, tmp_path: Path) -> None:
+    jobs = renderer(replace(QUICK, unfinished_of_one=1))
+    reading, going_on = threading.Event(), threading.Event()
+
+    class Slow(io.BytesIO):
+        def readinto(self, buffer: Any) -> int:
+            reading.set()
+            assert going_on.wait(10)
+            return super().readinto(buffer)
+
+    outcomes: list[object] = []
+
+    def begin_slowly() -> None:
+        try:
+            outcomes.append(jobs.begin(SPACE, Slow(hashes(1)[0].encode()), WISHES))
+        except Busy as error:
+            outcomes.append(error)
+
+    slow = threading.Thread(target=begin_slowly)
+    slow.start()
+    assert reading.wait(10)
+    faster = jobs.begin(SPACE, body(*hashes(1)), WISHES)  # while the other is being read
+    with pytest.raises(Busy):
+        jobs.begin(SPACE, body(*hashes(1)), WISHES)
+    other = jobs.begin(OTHER, body(*hashes(1)), WISHES)
+    going_on.set()
+    slow.join()
+    assert [type(outcome) for outcome in outcomes] == [Busy]  # it was the second to come to its end
+    assert {path.name for path in (tmp_path / "jobs").iterdir()} == {faster, other}
+
+
+def test_a_list_is_read_in_blocks() -> None:
+    reads: list[int] = []
+
+    class Counted(io.RawIOBase):
+        """As the library's stream of a body: what reads lines of it by itself reads a byte at a time."""
+
+        left = b"abc\n" * 50_000
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            piece, self.left = self.left[: len(buffer)], self.left[len(buffer) :]
+            buffer[: len(piece)] = piece
+            reads.append(len(piece))
+            return len(piece)
+
+    stream: Any = Counted()
+    assert list(lines_of(stream)) == ["abc"] * 50_000
+    assert len(reads) < 10
+    assert not stream.closed
 
 
 def test_a_batch_goes_a_week_after_its_end_and_never_before(renderer: Begin, tmp_path: Path) -> None:

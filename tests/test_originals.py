@@ -13,7 +13,7 @@ import pytest
 
 from renderer.debts import Debts
 from renderer.deletions import Deletions
-from renderer.errors import Gone, NotFound, StoreGarbled, StoreUnavailable, TooManyBytes
+from renderer.errors import Busy, Gone, NotFound, StoreGarbled, StoreUnavailable, TooManyBytes
 from renderer.legacy import Legacy
 from renderer.limits import Limits
 from renderer.originals import Home, Originals
@@ -101,6 +101,18 @@ def test_names_whose_bytes_may_change_are_fetched_anew(originals: Originals, sto
             assert path.read_bytes() == CONTENT
         assert not path.exists()
     assert store.gets == 2
+
+
+def test_who_puts_waits_only_so_long_for_another_who_hangs(originals: Originals, tmp_path: Path, picture: Path) -> None:
+    deletions = Deletions(tmp_path / "deletions")
+    other = Originals(originals.homes, tmp_path / "copies", Limits(), deletions, wait_seconds=0.05)
+    with originals.alone(REF):
+        with originals.alone(REF):
+            pass
+        with ThreadPoolExecutor(1) as thread, pytest.raises(Busy):
+            thread.submit(other.put, REF, picture, FACTS).result(10)
+        other.put(PATHS.ref("lion.png"), picture, FACTS)
+    assert other.put(REF, picture, FACTS)
 
 
 def test_a_store_on_this_disk_is_its_own_local_copy(tmp_path: Path, picture: Path) -> None:

@@ -32,21 +32,7 @@ from renderer.dialects.hits import Hit
 from renderer.errors import BadRequest, MethodNotAllowed, NotAllowed, NotUnderstood
 from renderer.fields import shown, whole
 from renderer.formats import BY_EXTENSION, FORMATS, JPEG, WRITABLE
-from renderer.messages import (
-    Batch,
-    BatchQuestion,
-    Deposit,
-    Intent,
-    Preparation,
-    Reply,
-    Request,
-    Show,
-    SideFile,
-    Terms,
-    Wish,
-    Writing,
-    plain,
-)
+from renderer.messages import Batch, BatchQuestion, Deposit, Preparation, Reply, Request, Show, SideFile, Terms, Wish, Writing, plain
 from renderer.namespaces import NAME as SPACE_NAME
 from renderer.namespaces import is_name, served
 from renderer.ops import Fill, Operation, Scale
@@ -87,7 +73,7 @@ def _json(status: int, text: str, headers: tuple[tuple[str, str], ...] = ()) -> 
     return Reply(status, (("Content-Type", "application/json; charset=UTF-8"), *headers), content)
 
 
-def read(request: Request, terms: Terms) -> Intent | None:
+def read(request: Request, terms: Terms) -> Show | None:
     """The file that an image-server URL names; None for another dialect's."""
     match = _PLACE.fullmatch(request.path)
     space = _space(terms, match["space"]) if match else None

@@ -26,6 +26,11 @@ from renderer.fields import shown
 __all__ = ["Answer", "HTTPConnection", "asked", "connected"]
 
 _BLOCK_BYTES = 64 * 1024
+_MOST_DIGITS = 20  # of a length that somebody may have meant; Python refuses to read more than 4300
+# What is no body, or comes in crumbs, costs us work and its sender nothing: interim answers, trailers, chunks of a byte. What an honest
+# answer has of these, a hundred headers included, is far below.
+_CRUMB_BYTES = 256  # that a line, or a read, counts for
+_FREE_BYTES = 128 * 1024  # of lines and crumbs, besides as many as came in all
 # No cookies, no credentials; nothing encoded, or a few bytes could unpack to many.
 _HEADERS = {"User-Agent": f"onmiss/{__version__}", "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity", "Connection": "close"}
 
@@ -41,7 +46,7 @@ class Answer:
     def length(self) -> int:
         """Bytes as announced, 0 if they are not."""
         announced = self._response.headers.get("Content-Length", "")
-        return int(announced) if announced.isascii() and announced.isdigit() else 0
+        return int(announced.lstrip("0")[:_MOST_DIGITS] or 0) if announced.isascii() and announced.isdigit() else 0
 
     def blocks(self) -> Iterator[bytes]:
         """The body; SourceSlow, or SourceUnavailable for one that is encoded, broken, or shorter than announced.
@@ -103,21 +108,41 @@ def _punctual(deadline: Deadline) -> type[HTTPResponse]:
     class Punctual(HTTPResponse):
         def __init__(self, sock: socket, *arguments: Any, **named: Any) -> None:
             super().__init__(sock, *arguments, **named)
-            self.fp = _Bounded(_Timed(self.fp.detach(), sock, deadline))
+            self.fp = _Bounded(_Timed(self.fp.detach(), sock, deadline, _Crumbs()))
 
     return Punctual
 
 
+class _Crumbs:
+    """How much of what came was good for nothing; HTTPException beyond what is free."""
+
+    def __init__(self) -> None:
+        self._left = _FREE_BYTES
+
+    def note_read(self, length: int) -> None:
+        self._spend(_CRUMB_BYTES - length)
+
+    def note_line(self, length: int) -> None:
+        self._spend(_CRUMB_BYTES + 2 * length)  # its bytes were read, and so were taken for good ones
+
+    def _spend(self, cost: int) -> None:
+        self._left -= cost
+        if self._left < 0:
+            raise HTTPException("expected a body, got lines and crumbs")
+
+
 class _Timed(io.RawIOBase):
-    def __init__(self, raw: io.RawIOBase, sock: socket, deadline: Deadline) -> None:
-        self._raw, self._socket, self._deadline = raw, sock, deadline
+    def __init__(self, raw: io.RawIOBase, sock: socket, deadline: Deadline, crumbs: _Crumbs) -> None:
+        self._raw, self._socket, self._deadline, self.crumbs = raw, sock, deadline, crumbs
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int | None:
         self._socket.settimeout(self._deadline.left())
-        return self._raw.readinto(buffer)
+        length = self._raw.readinto(buffer)
+        self.crumbs.note_read(length or 0)
+        return length
 
     def close(self) -> None:
         self._raw.close()
@@ -125,7 +150,14 @@ class _Timed(io.RawIOBase):
 
 
 class _Bounded(io.BufferedReader):
-    """`http.client` takes a chunk of -1 bytes for all that will ever come, and would hold it in memory."""
+    """`http.client` takes a chunk of -1 bytes for all that will ever come, and would hold it in memory; and lines as long as they come."""
+
+    raw: _Timed
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        self.raw.crumbs.note_line(len(line))
+        return line
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0:

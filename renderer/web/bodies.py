@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -42,24 +42,26 @@ def body_of(environ: dict[str, Any], temporary: Callable[[], Path], max_bytes: i
 
 @contextmanager
 def _file_of_form(environ: dict[str, Any], temporary: Callable[[], Path]) -> Iterator[BinaryIO]:
+    opened: list[IO[bytes]] = []
+
     def on_disk(*_: object, **__: object) -> IO[bytes]:
         path = temporary()
-        file = path.open("x+b")
+        opened.append(path.open("x+b"))
         path.unlink()  # it has no name while it lives, and so leaves none
-        return file
+        return opened[-1]
 
     parser = FormDataParser(stream_factory=on_disk, max_form_memory_size=MOST_FORM_BYTES, max_form_parts=MOST_PARTS, silent=False)
-    files: list[FileStorage] = []
     try:
         with _whole(), full_disk_is_no_space():
             _, _, found = parser.parse_from_environ(environ)
-            files = [file for _, file in found.items(multi=True)]
+            files: list[FileStorage] = [file for _, file in found.items(multi=True)]
         if len(files) != 1:
             raise BadRequest(f"expected one file in the form, got {len(files)}")
         yield cast(BinaryIO, files[0].stream)
     finally:
-        for file in files:
-            file.close()
+        for file in opened:
+            with suppress(OSError):  # what the disk had no room for is not wanted either
+                file.close()
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from renderer import namespaces
 from renderer.config import Config
-from renderer.errors import ConfigError
+from renderer.errors import ConfigError, NotAllowed
 from renderer.namespaces import Namespaces, served
 
 ROOT = Path("/srv/onmiss")
@@ -75,7 +76,7 @@ def test_a_namespace_is_made_on_first_use_where_that_is_allowed(tmp_path: Path) 
     open_to_all = Config.of({"namespaces": {"p": {"naming": "md5"}}, "new_namespaces": made_like}, tmp_path)
     spaces = open_to_all.namespaces_built()
     assert (spaces["brand-new"].name, spaces["brand-new"].originals, spaces["p"].originals) == ("brand-new", "as-is", "scrubbed")
-    for name in ("purge", "i", "o", "huimages", "thumb", "metrics", "Upper", "", "a/b", "..", "x" * 65, "a\n"):
+    for name in ("purge", "i", "o", "huimages", "thumb", "metrics", "Upper", "", "a/b", "..", "x" * 65, "a\n", "_done", "_error"):
         assert name not in spaces, name
     assert list(spaces) == ["p"]
     for name in ("zebra", "brand-new", "p"):
@@ -84,6 +85,18 @@ def test_a_namespace_is_made_on_first_use_where_that_is_allowed(tmp_path: Path) 
     assert list(open_to_all.namespaces_built()) == ["p", "brand-new", "zebra"]
     assert open_to_all.settings_of("zebra").originals == "as-is"
     assert sorted(path.name for path in (tmp_path / "namespaces").iterdir()) == ["brand-new", "zebra"]
+
+
+def test_there_are_only_so_many_and_those_that_were_made_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(namespaces, "MOST_MADE", 2)
+    spaces = Config.of({"namespaces": {"p": {"naming": "md5"}}, "new_namespaces": {"allowed": True}}, tmp_path).namespaces_built()
+    for name in ("first", "second"):
+        spaces.expect_room(name)
+        spaces.note_use(name)
+    with pytest.raises(NotAllowed):
+        spaces.expect_room("third")
+    for name in ("first", "p"):
+        spaces.expect_room(name)
 
 
 def test_nginx_has_one_pattern_for_all_that_may_be_made() -> None:

@@ -6,13 +6,17 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from tests.e2e.site import Answer, Site, encoded, jpeg, picture, running
+from tests.faults import always, asks, hang
 from tests.nginx.asking import Answered, ask
+from tests.s3_faults import s3_faults
 from tests.servers import S3Server
 from tests.waiting import wait_until
 
@@ -326,6 +330,54 @@ def test_bad_bodies_have_honest_statuses_and_leave_nothing(site: Site) -> None:
     assert post(site, "/p?putouts=x20.jpg", jpeg(seed=22)).status == 400
     assert site.left_over() == []
     assert [path for path in site.cached() if path not in before and "+info" not in path] == []
+
+
+def test_methods_and_names_that_are_none_are_told_so_in_json(site: Site) -> None:
+    place = directory(jpeg(64, 48, seed=25))
+    for path in ("/p", "/p/batch", f"{place}/notes.txt"):
+        for method in ("PUT", "DELETE", "PATCH"):
+            answered = ask(site.service_port, path, method, AUTHORIZED)
+            assert (answered.status, answered["allow"], list(told(answered))) == (405, "POST", ["error"]), (method, path)
+    unknown = [ask(site.service_port, path, "GET") for path in ("/p/batch/none", "/nowhere-yet/batch/none")]
+    assert [(answered.status, list(told(answered))) for answered in unknown] == [(404, ["error"])] * 2
+    job = ask(site.service_port, "/p/batch/00000000-0000-0000-0000-000000000000", "DELETE", AUTHORIZED)
+    assert (job.status, job["allow"], list(told(job))) == (405, "GET, HEAD", ["error"])
+    many = post(site, "/p?" + "&".join(f"a{number}=1" for number in range(11)))
+    assert (many.status, list(told(many))) == (400, ["error"])
+
+
+def test_what_fails_by_a_fault_of_ours_is_json_too_and_tells_nothing(site: Site) -> None:
+    scratch = Path(site.config.cache.root) / "tmp"
+    away = scratch.rename(scratch.with_name("tmp away"))
+    try:
+        scratch.touch()
+        answered = post(site, "/p", jpeg(64, 48, seed=26))
+    finally:
+        scratch.unlink()
+        away.rename(scratch)
+    assert (answered.status, told(answered), answered["cache-control"]) == (500, {"error": "internal error"}, "no-store")
+    assert "Traceback" in site.log.read_text()
+    assert post(site, "/p", jpeg(64, 48, seed=26)).status == 200
+
+
+def test_a_store_that_hangs_has_neither_all_threads_nor_whoever_waits_for_it(tmp_path: Path, rclone_server: S3Server) -> None:
+    slow = {"serve": {"threads": 8, "waiting": 4, "waiting_per_original": 2, "wait_seconds": 1, "socket": "s"}}  # so three may write
+    stuck, another, fine = (jpeg(64, 48, seed=seed) for seed in (27, 28, 29))
+    with s3_faults(rclone_server) as s3, running(tmp_path, tree(s3.server) | slow, ENVIRON) as site, ThreadPoolExecutor(2) as clients:
+        hanging = hang()
+        s3.fault = always(hanging, asks("PUT"))
+        first = clients.submit(post, site, "/p", stuck)
+        wait_until(lambda: hanging.held == 1)
+        assert post(site, "/p", stuck).status == 503  # it waited for the first, but not for ever
+        second = clients.submit(post, site, "/p", another)
+        wait_until(lambda: hanging.held == 2)
+        refused = post(site, "/p", jpeg(64, 48, seed=30))
+        assert (refused.status, refused["retry-after"], list(told(refused))) == (503, "5", ["error"])
+        assert post(site, "/q?outputs=w20.jpg", fine).status == 200
+        assert site.get(f"{directory(fine, 'q')}/w30.jpg").status == 200
+        assert hanging.held == 2
+        hanging.release()
+        assert [client.result(10).status for client in (first, second)] == [200, 200]
 
 
 def test_who_asks_the_service_host_for_a_picture_is_sent_to_the_images_host(site: Site) -> None:

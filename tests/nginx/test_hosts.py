@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import pytest
 from renderer.config import Config
 from renderer.web.nginx import configuration
 from tests.nginx.answering import Params
-from tests.nginx.asking import ask, send
+from tests.nginx.asking import Answered, ask, send, spelled
 from tests.nginx.standing import Standing, settled, standing
+from tests.waiting import wait_until
+
+BEARER = {"Authorization": "Bearer x"}
 
 
 def echo(params: Params) -> str:
@@ -30,7 +34,7 @@ def test_the_service_host_passes_everything_to_the_renderer(echoing: Standing) -
         echoing.port + 1,
         "/image/x%20y/?a=b",
         "POST",
-        {"Cookie": "_hda=1", "Content-Type": "text/x", "Proxy": "x", "Content-Length": "3"},
+        BEARER | {"Cookie": "_hda=1", "Content-Type": "text/x", "Proxy": "x", "Content-Length": "3"},
         b"abc",
     )
     asked = json.loads(answered.body)
@@ -48,9 +52,52 @@ def test_the_service_host_passes_everything_to_the_renderer(echoing: Standing) -
 
 def test_the_service_host_takes_an_original_and_a_form_but_no_more(echoing: Standing) -> None:
     fits, large = 1_001_000, 1_001_001
-    assert ask(echoing.port + 1, "/", "POST", {"Content-Length": str(fits)}, bytes(fits)).status == 200
-    answered = ask(echoing.port + 1, "/", "POST", {"Content-Length": str(large)})
-    assert (answered.status, answered["content-type"], answered["cache-control"]) == (413, "text/plain; charset=utf-8", "no-store")
+    assert ask(echoing.port + 1, "/", "POST", BEARER | {"Content-Length": str(fits)}, bytes(fits)).status == 200
+    answered = ask(echoing.port + 1, "/", "POST", BEARER | {"Content-Length": str(large)})
+    assert (answered.status, answered["content-type"], answered["cache-control"]) == (413, "application/json", "no-store")
+    assert json.loads(answered.body) == {"error": "request too large"}
+    long = ask(echoing.port + 1, "/" + "x" * 9000)
+    assert (long.status, json.loads(long.body)) == (414, {"error": "URI too long"})
+
+
+STRANGERS: list[tuple[str, dict[str, str]]] = [
+    ("POST", {"Content-Length": "1000"}),
+    ("PUT", {"Transfer-Encoding": "chunked"}),
+    ("POST", {"Content-Length": "1000", "Authorization": ""}),
+    ("DELETE", {}),
+    ("GET", {"Content-Length": "1000"}),
+    ("HEAD", {"Transfer-Encoding": "chunked"}),
+]
+
+
+@pytest.mark.feature(170)
+@pytest.mark.parametrize(("method", "headers"), STRANGERS, ids=lambda part: part if isinstance(part, str) else None)
+def test_who_brings_no_token_brings_no_body(echoing: Standing, method: str, headers: dict[str, str]) -> None:
+    """The answer comes while the body is still to come: nobody waited for it."""
+    answered = ask(echoing.port + 1, "/p", method, headers)
+    assert (answered.status, answered["www-authenticate"], answered["cache-control"]) == (401, "Bearer", "no-store")
+    assert (answered["content-type"], answered["x-content-type-options"]) == ("application/json", "nosniff")
+    if method != "HEAD":
+        assert list(json.loads(answered.body)) == ["error"]
+
+
+def test_pages_need_no_token(echoing: Standing) -> None:
+    for headers in ({}, {"Content-Length": "0"}):
+        asked = json.loads(ask(echoing.port + 1, "/?namespace=p", "GET", headers).body)
+        assert (asked["REQUEST_METHOD"], asked["QUERY_STRING"]) == ("GET", "namespace=p")
+
+
+def test_one_address_brings_only_so_many_bodies_at_once(tmp_path: Path) -> None:
+    with standing(settled(tmp_path, miss_connections=1), echo) as site, socket.create_connection(("127.0.0.1", site.port + 1)) as slow:
+        slow.sendall(spelled("/p", "POST", BEARER | {"Content-Length": "3"}) + b"x")
+        refused = wait_until(lambda: _if_refused(site), what="a refusal")
+        assert (refused["retry-after"], json.loads(refused.body)) == ("1", {"error": "too many requests, try again"})
+        assert ask(site.port + 1, "/").status == 200
+
+
+def _if_refused(site: Standing) -> Answered | None:
+    answered = ask(site.port + 1, "/p", "POST", BEARER | {"Content-Length": "1"}, b"x")
+    return answered if answered.status == 429 else None
 
 
 def test_the_admin_host_has_nginxs_figures_and_the_renderers(echoing: Standing) -> None:
@@ -102,9 +149,11 @@ def test_health_is_asked_with_nothing_of_the_client(echoing: Standing, offset: i
     assert ask(echoing.port + offset, "/status_check", "POST").status == 405
 
 
-@pytest.mark.parametrize("offset", [1, 2], ids=["service", "admin"])
-def test_without_a_renderer_they_are_busy_in_plain_text(tmp_path: Path, offset: int) -> None:
+@pytest.mark.parametrize(
+    ("offset", "kind"), [(1, "application/json"), (2, "text/plain; charset=utf-8")], ids=["service", "admin"]
+)
+def test_without_a_renderer_they_are_busy_each_in_its_way(tmp_path: Path, offset: int, kind: str) -> None:
     with standing(settled(tmp_path)) as site:
         answered = ask(site.port + offset, "/")
     assert (answered.status, answered["retry-after"], answered["cache-control"]) == (503, "1", "no-store")
-    assert (answered["content-type"], answered["x-content-type-options"]) == ("text/plain; charset=utf-8", "nosniff")
+    assert (answered["content-type"], answered["x-content-type-options"]) == (kind, "nosniff")

@@ -16,7 +16,7 @@ from renderer.cache import Cache
 from renderer.catalog import Entry
 from renderer.catalog.memory import MemoryCatalog
 from renderer.deletions import Deletions
-from renderer.errors import StoreRefused
+from renderer.errors import StoreRefused, StoreSlow
 from renderer.limits import Limits
 from renderer.originals import Home, Originals
 from renderer.quarantine import Quarantine
@@ -27,7 +27,7 @@ from renderer.stores.memory import MemoryStore
 from renderer.web import removing
 from renderer.web.removing import MOST_BODY_BYTES, MOST_NAMES, Removing
 from renderer.web.seats import Seats
-from renderer.web.tokens import Tokens
+from renderer.web.tokens import MADE, Tokens
 
 HASHED, PATHS = Namespace("huimages", NAMINGS["sha1"]), Namespace("scenes", NAMINGS["path"])
 REF = HASHED.ref("FKXGYNOJJ7H3IFO35FPUBC445EPOQRXN01")
@@ -375,6 +375,42 @@ def test_a_purge_that_fails_for_one_says_so_and_goes_on(house: House, monkeypatc
     answer = house.purge({"id": [str(LAMP), REF.name]})
     assert (answer.status, answer.json["failed"]) == (500, [{"ref": str(LAMP), "error": "internal error"}])
     assert [receipt["files"] for receipt in answer.json["receipts"]] == [2]
+
+
+def test_a_purge_by_names_stops_at_a_store_that_hangs_and_when_its_time_is_over(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Ref] = []
+    real, refs = house.removal.purge, [house.put(PATHS.ref(f"hall/{number}.jpg")) for number in range(4)]
+
+    def hang(ref: Ref) -> Receipt:
+        asked.append(ref)
+        if ref == refs[1]:
+            raise StoreSlow("far", "no answer within 10 s")
+        return real(ref)
+
+    monkeypatch.setattr(house.removal, "purge", hang)
+    wish = {"namespace": "scenes", "name": [ref.name for ref in refs]}
+    answer = house.purge(wish)
+    assert (answer.status, [failed["ref"] for failed in answer.json["failed"]]) == (503, list(map(str, refs[1:])))
+    assert {failed["error"] for failed in answer.json["failed"]} == {"busy, try again"}
+    assert asked == refs[:2]
+    monkeypatch.setattr(house.removal, "purge", real)
+    monkeypatch.setattr(removing, "PURGE_SECONDS", -1.0)
+    answer = house.purge(wish)
+    assert (answer.status, [receipt["ref"] for receipt in answer.json["receipts"]], len(answer.json["failed"])) == (503, [str(refs[0])], 3)
+
+
+@pytest.mark.feature(170)
+def test_nobody_learns_of_namespaces_that_are_not_his(tmp_path: Path) -> None:
+    house = House(tmp_path, own={"scenes": [b"only for scenes"], MADE: [b"for what was made"]})
+    for authorization in ("Bearer only for scenes", "Bearer for what was made"):
+        mine = {"authorization": authorization}
+        answers = [
+            house.ask("DELETE", "/originals/nowhere/x", **mine),
+            house.purge({"namespace": "nowhere", "name": ["x"]}, **mine),
+            house.purge({"namespace": "nowhere", "all": True}, **mine),
+        ]
+        assert [(answer.status, b"huimages" in answer.body) for answer in answers] == [(403, False)] * 3
+    assert b"huimages, scenes" in house.ask("DELETE", "/originals/nowhere/x").body
 
 
 def test_a_bug_is_a_500_in_json_and_its_traceback_ours(house: House, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
