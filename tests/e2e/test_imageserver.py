@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from renderer.namespaces import MOST_MADE
 from tests.e2e.site import Answer, Site, encoded, jpeg, picture, running
 from tests.faults import always, asks, hang
 from tests.nginx.asking import Answered, ask
@@ -299,6 +300,22 @@ def test_namespaces_are_apart_and_made_on_first_use(site: Site) -> None:
     assert "never" not in list(site.config.namespaces_built())
     for space in ("purge", "batch", "huimages", "Upper", "a.b", "x" * 65):
         assert post(site, f"/{space}", content).status in (400, 404), space
+
+
+def test_one_namespace_too_many_is_refused_before_anything_is_stored(site: Site) -> None:
+    content, record = jpeg(64, 48, seed=31), site.root / "namespaces"
+    assert post(site, "/made-before", content).status == 200
+    others = [record / f"other-{number}" for number in range(MOST_MADE)]
+    for path in others:
+        path.touch()
+    try:
+        refused = post(site, "/one-too-many", content)
+        assert (refused.status, list(told(refused))) == (403, ["error"])
+        assert [post(site, path, content).status for path in ("/made-before", "/p")] == [200, 200]
+    finally:
+        for path in others:
+            path.unlink()
+    assert site.get(f"{directory(content, 'one-too-many')}/w20.jpg").status == 404
 
 
 @pytest.mark.feature(170)
