@@ -4,7 +4,7 @@ PORT ?= 8080
 ROOT ?= ./onmiss-data
 PICTURES ?=
 TESTS ?= tests
-WORKERS ?= auto
+WORKERS ?= $(shell expr 2 \* $$(nproc))
 BIN := .venv/bin
 
 # what a command gets that must agree with the running service
@@ -31,7 +31,7 @@ test: ## check style and types, and run every test, with real servers; TESTS=PAT
 	@scripts/bootstrap test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 features: ## which rows of docs/features.md a passing test proves
 	@scripts/bootstrap test

@@ -84,13 +84,7 @@ class Wiring:
 
     @cached_property
     def homes(self) -> Homes:
-        return Homes(self.config.namespaces_built(), self._home)
-
-    def _home(self, space: Namespace) -> Home:
-        chosen = self.config.settings_of(space.name)
-        sources = tuple(self.stores[source] for source in chosen.legacy)
-        renditions = self.stores[chosen.renditions] if chosen.renditions else None
-        return Home(space, self.stores[chosen.store], chosen.prefix, sources, chosen.accept_mismatch, renditions)
+        return Homes(self.config.namespaces_built(), partial(_home, self.config, self.stores))
 
     @property
     def copies(self) -> Path:
@@ -240,7 +234,7 @@ class Wiring:
         serve, root = self.config.serve, self.cache.root
         stores = {name: health.of_store(store) for name, store in self.stores.items()}
         spaces = (*self.config.namespaces_built().served(),)  # without the stores of others some pictures can still be made
-        homes = {self._home(space).store.name for space in spaces}
+        homes = {_home(self.config, self.stores, space).store.name for space in spaces}
         checks = [stores[name] for name in sorted(homes)] + [health.of_pool(self.workers.is_alive), health.of_disk(root / "tmp")]
         quarantined = remembered(lambda: sum(1 for _ in self.quarantine))
         limits = Limits(serve.waiting, self.config.render.queue, self.config.cache.max_bytes)
@@ -276,3 +270,11 @@ class Wiring:
             return self.debts.count()
         except StoreUnavailable:
             return None
+
+
+def _home(config: Config, stores: Mapping[str, Store], space: Namespace) -> Home:
+    """It knows no Wiring: that would not end with its last user, but some time later, and stores would leave connections open."""
+    chosen = config.settings_of(space.name)
+    sources = tuple(stores[source] for source in chosen.legacy)
+    renditions = stores[chosen.renditions] if chosen.renditions else None
+    return Home(space, stores[chosen.store], chosen.prefix, sources, chosen.accept_mismatch, renditions)
