@@ -272,7 +272,7 @@ class Nginx(Section):
         default=400, ge=0, le=100_000, description="Misses of one client address above miss_rate that are let through at once."
     )
     miss_connections: CountOrOff = Field(
-        default=256, description="Misses of one client address at once, slow downloads of them included, then 429; or off."
+        default=256, description="Misses of one client address at once, slow downloads included, or bodies to the service host; or off."
     )
     herd_rate: CountOrOff = Field(
         default=100, description="Simultaneous misses of one URL are let through at this rate per second: followers find the file; or off."
