@@ -6,6 +6,7 @@ nothing. A `conftest.py` (best the top one, so that all folders share the server
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -130,9 +131,16 @@ def stop(process: subprocess.Popen[Any], seconds: float = 5) -> None:
 
 
 def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return unused_ports(1)[0]
+
+
+def unused_ports(count: int) -> list[int]:
+    """So many different ones: asked for one after the other, the system may name the same again."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def listens(port: int) -> bool:

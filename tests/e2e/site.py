@@ -26,7 +26,7 @@ from renderer.stores import Facts
 from renderer.web import serve
 from renderer.web.nginx import configuration
 from renderer.wiring import Wiring
-from tests.servers import find_program, listens, stop, unused_port
+from tests.servers import find_program, listens, stop, unused_ports
 from tests.waiting import wait_until
 
 TOP = Path(__file__).resolve().parents[2]
@@ -65,7 +65,7 @@ class Site:
     def __init__(self, root: Path, tree: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> None:
         self.root, self.environ = root, dict(environ or {})
         root.mkdir(parents=True, exist_ok=True)
-        ports = [unused_port() for _ in range(3)]
+        ports = unused_ports(3)
         hosts = {name: {"listen": f"127.0.0.1:{port}"} for name, port in zip(("images", "service", "admin"), ports, strict=True)}
         merged: dict[str, Any] = {"hosts": hosts, "nginx": UNLIMITED, "render": {"processes": 2}, "serve": {"socket": "s"}}
         for section, values in (tree or {}).items():
