@@ -131,7 +131,7 @@ class Client:
         self._buffer = bytearray(1 << 16)
 
     def get(self, path: str) -> Answer:
-        self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+        self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         received = bytearray()
         while (end := received.find(b"\r\n\r\n")) < 0:
             received += self._receive()

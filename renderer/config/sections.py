@@ -159,7 +159,7 @@ class Serve(Section):
         description="FastCGI socket between nginx and the renderer. A relative path that is too long for a socket (over 100 bytes) "
         "moves to a directory of its own below the system's temporary directory.",
     )
-    threads: Count = Field(default=240, ge=4, le=900, description="Threads that answer requests; of those above waiting 3/4 may write.")
+    threads: Count = Field(default=320, ge=4, le=900, description="Threads that answer requests; of those above waiting 3/4 may write.")
     waiting: Count = Field(default=176, ge=2, description="Most requests in work or waiting at once; fewer than threads. Beyond it: 503.")
     waiting_per_original: Count = Field(
         default=104, ge=1, description="Most requests at once for one original; fewer than waiting. Beyond it: 503."

@@ -135,7 +135,7 @@ def test_a_wrong_key_is_named_with_its_cure(text: str, said: str) -> None:
         ),
         pytest.param("hosts: {images: {listen: '*:80'}, service: {listen: '127.0.0.1:80'}}", "hosts.service.listen", id="everywhere"),
         pytest.param(
-            "serve: {waiting: 240}", "serve.waiting: expected fewer than serve.threads, got 240 (raise serve.threads, now 240", id="waiting"
+            "serve: {waiting: 320}", "serve.waiting: expected fewer than serve.threads, got 320 (raise serve.threads, now 320", id="waiting"
         ),
         pytest.param(
             "serve: {waiting_per_original: 176}", "serve.waiting_per_original: expected fewer than serve.waiting", id="per original"

@@ -13,7 +13,7 @@ from renderer.web.seats import Seats, seats_for_writes
 
 def test_misses_keep_their_threads_whatever_writes() -> None:
     serve = Config.of({}).serve
-    assert seats_for_writes(serve.threads, serve.waiting) == 48
+    assert seats_for_writes(serve.threads, serve.waiting) == 108
     for threads, waiting in ((4, 2), (4, 3), (192, 176), (900, 176)):
         assert 1 <= seats_for_writes(threads, waiting) <= threads - waiting
 
