@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from renderer import metrics
 from renderer.archive import Archive
 from renderer.beside import write_info
 from renderer.cache import Cache, Mark
@@ -74,7 +75,10 @@ class Making:
                 orders = self._recall(ref, orders, mark)
                 if orders and original is None:
                     self._desk.put_back(ref, orders)  # should it not be there, they fail with all who come meanwhile
+                    is_near = self._originals.is_near(ref)
                     original = opened.enter_context(self._originals.local(ref))
+                    if is_near:
+                        metrics.fetched("original_download_skipped")  # what is fetched, the store counts
                     fetch = (time.monotonic() - began) * 1000
                 elif orders and original:
                     self._fulfil(orders, original, mark, fetch)

@@ -97,6 +97,7 @@ def test_the_page_has_every_metric_and_what_happened(watched: Watched) -> None:
     assert value(found, "image_server_processing_version_ok_total", format="webp", quality="75") == 1
     assert value(found, "image_server_processing_version_failed_total", format="jpg") == 1
     assert value(found, "image_server_request_latency_seconds_count", handler="resize_image") == 3
+    assert value(found, "image_server_fetch_original_download_skipped_total") == 2  # the store is a directory
 
 
 def test_states_are_those_of_now(watched: Watched) -> None:
