@@ -31,7 +31,7 @@ test: ## check style and types, and run every test, with real servers; TESTS=PAT
 	@scripts/bootstrap test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 features: ## which rows of docs/features.md a passing test proves
 	@scripts/bootstrap test

@@ -16,6 +16,9 @@ __all__ = ["moto_server", "rclone_server"]  # one of each for all folders
 TOP = Path(__file__).resolve().parent.parent
 # settings of whoever runs the tests are none of ours
 _FOREIGN = ("ONMISS_", "AWS_", "BOTO_", "HUIMAGES", "S3BUCKET", "COUCHSERVER", "IMAGESERVERURL")
+_LONG = (
+    "test_workers.py", "test_couchdb_to_s3.py", "test_misfortunes.py", "test_copying.py", "test_reload.py", "test_up.py", "test_pruning.py",
+)  # fmt: skip
 _OURS = ("ONMISS_CORPUS", "ONMISS_GOLDEN", "ONMISS_SOAK")
 
 
@@ -24,6 +27,11 @@ def pytest_configure(config: pytest.Config) -> None:
         if name.startswith(_FOREIGN) and name not in _OURS:
             del os.environ[name]
     config.pluginmanager.register(FeatureRecord(config), "features")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take a minute go first: at the end one worker would be at work on them, and all others done."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
 
 
 @pytest.fixture
