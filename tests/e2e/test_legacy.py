@@ -64,7 +64,13 @@ class New:
         return found | {"Bytes": found["Body"].read()}
 
     def arrived(self, name: str) -> dict[str, Any]:
-        found = wait_until(lambda: self.object(name), 30, f"{name} in S3")
+        """With all that was said of it: rclone shows an object before it knows its metadata."""
+
+        def whole() -> dict[str, Any] | None:
+            found = self.object(name)
+            return found if found and found["Metadata"] else None
+
+        found = wait_until(whole, 30, f"{name} in S3")
         assert found
         return found
 
