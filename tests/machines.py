@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from renderer.archive import Archive
@@ -181,3 +182,18 @@ def show_file(name: str, alias: Alias | None = None, ref: Ref = REF) -> Show:
 
 def show_info(ref: Ref = REF) -> Show:
     return Show(Rendition(ref, INFO), INFO.name, archived=INFO.name)
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[CountingWorkers]:
+    with working() as started:
+        yield started
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> RecordedMemory:
+    """The namespace's own store, with one original."""
+    store = RecordedMemory("own")
+    put(store, tmp_path, "original", PICTURE)
+    store.calls.clear()
+    return store

@@ -96,3 +96,12 @@ class Nginx:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.stop()
+
+
+def interrupt_twice(process: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C, which is told how a second one ends it at once; and that one."""
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.stderr
+    assert process.stderr.readline() == b"\n"
+    assert b"once more ends it at once" in process.stderr.readline()
+    os.killpg(process.pid, signal.SIGINT)

@@ -6,7 +6,6 @@ import dataclasses
 import io
 import threading
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,29 +29,22 @@ from tests.machines import (
     Recorded,
     RecordedMemory,
     RecordedS3,
+    own,
     picture,
     put,
     show,
     show_file,
-    working,
+    workers,
 )
 from tests.waiting import wait_until
+
+__all__ = ["own", "workers"]  # fixtures
 
 DOWN = StoreUnavailable("far", "it is down")
 
 
-@pytest.fixture(scope="module")
-def workers() -> Iterator[CountingWorkers]:
-    with working() as started:
-        yield started
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> RecordedMemory:
-    store = RecordedMemory("own")
-    put(store, tmp_path, "original", PICTURE)
-    store.calls.clear()
-    return store
+def refuse(call: str, file: str) -> None:
+    raise DOWN
 
 
 @pytest.fixture
@@ -245,9 +237,6 @@ def test_one_url_that_answers_with_several_formats_has_as_many_times(machine: Ma
 
 
 def test_a_store_that_is_down_is_asked_once_and_everything_rendered(machine: Machine, far: RecordedMemory) -> None:
-    def refuse(call: str, file: str) -> None:
-        raise DOWN
-
     far.before = refuse
     for width in (20, 30, 40):
         assert machine.service.produce(show(width)).path.exists()
@@ -339,9 +328,6 @@ def test_G_B12_what_is_kept_before_an_answer_is_put_once(machine: Machine, far: 
 def test_what_cannot_be_kept_before_an_answer_is_an_error(machine: Machine, far: RecordedMemory) -> None:
     path = machine.service.produce(show(20)).path
     kept(far, "w20.jpg")
-
-    def refuse(call: str, file: str) -> None:
-        raise DOWN
 
     far.before = refuse
     with pytest.raises(StoreUnavailable):
@@ -438,9 +424,6 @@ def test_what_is_recalled_between_the_two_halves_of_a_purge_goes_too(machine: Ma
 def test_a_purge_of_a_store_that_is_down_says_so_when_this_disk_is_clean(machine: Machine, far: RecordedMemory) -> None:
     path = machine.service.produce(show(20)).path
     kept(far, "w20.jpg")
-
-    def refuse(call: str, file: str) -> None:
-        raise DOWN
 
     far.before = refuse
     with pytest.raises(StoreUnavailable):

@@ -6,7 +6,6 @@ import dataclasses
 import io
 import json
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,28 +37,17 @@ from tests.machines import (
     CountingWorkers,
     Machine,
     RecordedMemory,
+    own,
     picture,
     put,
     show,
     show_file,
     show_info,
-    working,
+    workers,
 )
 from tests.waiting import wait_until
 
-
-@pytest.fixture(scope="module")
-def workers() -> Iterator[CountingWorkers]:
-    with working() as started:
-        yield started
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> RecordedMemory:
-    store = RecordedMemory("own")
-    put(store, tmp_path, "original", PICTURE)
-    store.calls.clear()
-    return store
+__all__ = ["own", "workers"]  # fixtures
 
 
 @pytest.fixture

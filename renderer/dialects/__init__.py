@@ -82,7 +82,7 @@ def instead(show: Show, request: Request, terms: Terms) -> Show | None:
 
 def varies(request: Request, terms: Terms) -> bool:
     """Whether who accepts another format may be answered otherwise: in doubt it is said of a URL that has only the shape of such."""
-    dialect = _dialect_of(request)
+    dialect = dialect_of(request)
     space = dialect.space_of(request.path, terms) if dialect else None
     return space is not None and bool(space.negotiates)
 
@@ -108,11 +108,12 @@ def _expect_plain(request: Request) -> None:
 
 def answer_to(request: Request) -> Answer:
     """How the dialect that this request looks like says that something failed."""
-    dialect = _dialect_of(request)
+    dialect = dialect_of(request)
     return dialect.answer if dialect else plain
 
 
-def _dialect_of(request: Request) -> Dialect | None:
+def dialect_of(request: Request) -> Dialect | None:
+    """Whose shape it has, read or refused; None for nobody's."""
     return next((dialect for dialect in DIALECTS if re.fullmatch(dialect.SHAPE, request.path, re.DOTALL)), None)
 
 
@@ -123,6 +124,6 @@ def answer_to_writing(request: Request) -> Answer:
 
 
 __all__ = [
-    "DIALECTS", "RECEIVERS", "REFUSED_URI", "Dialect", "Hit", "Receiver", "answer_to", "answer_to_writing", "instead", "read",
-    "receive", "varies",
+    "DIALECTS", "RECEIVERS", "REFUSED_URI", "Dialect", "Hit", "Receiver", "answer_to", "answer_to_writing", "dialect_of",
+    "instead", "read", "receive", "varies",
 ]  # fmt: skip

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from renderer import metrics
-from renderer.dialects import DIALECTS
+from renderer import dialects, metrics
 from renderer.messages import Reply, Request, Show
-
-_SHAPES = tuple((dialect.NAME, re.compile(dialect.SHAPE, re.DOTALL)) for dialect in DIALECTS)
-
-
-def dialect_of(request: Request) -> str:
-    """Whose shape it has, read or refused; 'none' for nobody's."""
-    return next((name for name, shape in _SHAPES if shape.fullmatch(request.path)), "none")
 
 
 def count_miss(request: Request, show: Show | None, reply: Reply, spent: Mapping[str, float], seconds: float) -> None:
     """A request of the images host. `show`: what it asked for, if that was a picture; `spent`: milliseconds by stage."""
-    dialect = dialect_of(request)
+    found = dialects.dialect_of(request)
+    dialect = found.NAME if found else "none"
     namespace = show.rendition.ref.namespace.name if show else "none"
     metrics.request("images", dialect, namespace, reply.status)
     if show is None:

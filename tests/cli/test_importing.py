@@ -27,6 +27,7 @@ from renderer.stores import Facts
 from renderer.stores.s3 import S3Store
 from tests.couch import couch_server
 from tests.e2e.site import OWN_TIME, TOP, Site, encoded, jpeg, picture
+from tests.running import interrupt_twice
 from tests.servers import BUCKET, S3Server, stop
 
 __all__ = ["couch_server"]
@@ -414,11 +415,7 @@ def test_a_second_interrupt_ends_it_at_once(tmp_path: Path, photos: Path) -> Non
             running.write(photos / "a.jpg")
             connection, _ = silent.accept()  # now it waits for an answer
             with connection:
-                os.killpg(running.process.pid, signal.SIGINT)
-                assert running.process.stderr
-                assert running.process.stderr.readline() == b"\n"
-                assert b"once more ends it at once" in running.process.stderr.readline()
-                os.killpg(running.process.pid, signal.SIGINT)
+                interrupt_twice(running.process)
                 code, output, errors = running.end()
     assert (code, output) == (130, "")
     assert "0 taken in" in errors

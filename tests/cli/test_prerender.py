@@ -18,6 +18,7 @@ from PIL import Image
 
 from tests.cli.test_importing import terminal
 from tests.e2e.site import OWN_TIME, TOP, Site, jpeg
+from tests.running import interrupt_twice
 from tests.servers import S3Server, stop
 from tests.waiting import wait_until
 
@@ -294,11 +295,7 @@ def test_a_second_interrupt_ends_it_at_once(tmp_path: Path) -> None:
             running.write(f"{NOBODY} 40x40", f"{NOBODY[:-4]}BB01 40x40")
             connection, _ = silent.accept()  # now it waits for an answer
             with connection:
-                os.killpg(running.process.pid, signal.SIGINT)
-                assert running.process.stderr
-                assert running.process.stderr.readline() == b"\n"
-                assert b"once more ends it at once" in running.process.stderr.readline()
-                os.killpg(running.process.pid, signal.SIGINT)
+                interrupt_twice(running.process)
                 code, output, errors = running.end()
     assert (code, output) == (130, "")
     assert "0 made" in errors

@@ -20,6 +20,7 @@ from renderer.cli import main
 from tests.cli.test_importing import terminal
 from tests.cli.test_prerender import slowly
 from tests.e2e.site import OWN_TIME, TOP, Site, encoded, jpeg, picture
+from tests.running import interrupt_twice
 from tests.servers import S3Server
 from tests.test_fetching import Source, running, said
 
@@ -300,11 +301,7 @@ def test_a_second_interrupt_ends_it_at_once(tmp_path: Path) -> None:
         running.write(NOBODY)
         connection, _ = store.accept()
         with connection:
-            os.killpg(running.process.pid, signal.SIGINT)
-            assert running.process.stderr
-            assert running.process.stderr.readline() == b"\n"
-            assert b"once more ends it at once" in running.process.stderr.readline()
-            os.killpg(running.process.pid, signal.SIGINT)
+            interrupt_twice(running.process)
             code, output, errors = running.end()
     assert (code, output) == (130, "")
     assert "Traceback" not in errors

@@ -54,7 +54,8 @@ def test_a_mistake_is_named_with_its_cure(text: str, said: str) -> None:
 
 def test_hashes_of_two_kinds_may_lie_in_one_store() -> None:
     """A quick start has two namespaces and one directory."""
-    Config.of({"namespaces": {"huimages": {}, "p": {"naming": "md5"}}, "new_namespaces": {"allowed": True}}, ROOT)
+    config = Config.of({"namespaces": {"huimages": {}, "p": {"naming": "md5"}}, "new_namespaces": {"allowed": True}}, ROOT)
+    assert {config.settings_of(name).store for name in ("huimages", "p", "made")} == {"disk"}
 
 
 def test_tokens_are_for_all_or_for_one_and_never_shown(capsys: pytest.CaptureFixture[str]) -> None:
