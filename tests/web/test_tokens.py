@@ -36,5 +36,6 @@ def test_a_stranger_is_asked_for_a_token(header: str) -> None:
 
 
 def test_with_no_tokens_there_is_nobody_to_be() -> None:
-    with pytest.raises(NotAllowed, match=r"hosts\.service\.tokens"):
+    with pytest.raises(NotAllowed, match=r"until hosts\.service\.tokens is configured") as caught:
         Tokens([], {"p": []}).holder("Bearer anything")
+    assert not isinstance(caught.value, TokenNeeded)  # no token would help
